@@ -1,1 +1,1 @@
-//! TBD
+//! Being built.

@@ -19,7 +19,10 @@ impl Span {
 
     /// The smallest span that covers both.
     pub fn to(self, other: Span) -> Span {
-        Span { start: self.start.min(other.start), end: self.end.max(other.end) }
+        Span {
+            start: self.start.min(other.start),
+            end: self.end.max(other.end),
+        }
     }
 }
 
@@ -92,7 +95,14 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// An error at a place.
     pub fn error(code: Code, span: Span, message: impl Into<String>) -> Diagnostic {
-        Diagnostic { severity: Severity::Error, code, message: message.into(), span, help: None, fix: None }
+        Diagnostic {
+            severity: Severity::Error,
+            code,
+            message: message.into(),
+            span,
+            help: None,
+            fix: None,
+        }
     }
 
     /// `not yet supported: NAME`
@@ -123,16 +133,34 @@ impl Diagnostic {
     pub fn render(&self, text: &str) -> String {
         let (line, column) = self.line_column(text);
         let source = text.lines().nth(line - 1).unwrap_or_default();
-        let in_line = text.get(self.span.start..self.span.end).unwrap_or_default().lines().next().unwrap_or_default().chars().count();
+        let in_line = text
+            .get(self.span.start..self.span.end)
+            .unwrap_or_default()
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .count();
         let label = match self.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        let mut out = format!("{label}[{}]: {}\n --> line {line}, column {column}\n", self.code.as_str(), self.message);
+        let mut out = format!(
+            "{label}[{}]: {}\n --> line {line}, column {column}\n",
+            self.code.as_str(),
+            self.message
+        );
         let gutter = line.to_string();
         let pad = " ".repeat(gutter.len());
-        let before: String = source.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-        out.push_str(&format!("{pad} |\n{gutter} | {source}\n{pad} | {before}{}\n", "^".repeat(in_line.max(1))));
+        let before: String = source
+            .chars()
+            .take(column - 1)
+            .map(|c| if c == '\t' { '\t' } else { ' ' })
+            .collect();
+        out.push_str(&format!(
+            "{pad} |\n{gutter} | {source}\n{pad} | {before}{}\n",
+            "^".repeat(in_line.max(1))
+        ));
         if let Some(help) = &self.help {
             out.push_str(&format!("{pad} = help: {help}\n"));
         }

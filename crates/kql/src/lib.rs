@@ -1,1 +1,16 @@
-//! TBD
+//! The Kusto Query Language: text → tree → bound query, with diagnostics that say where and what to do.
+//!
+//! This crate knows nothing of Arrow, DataFusion, files or networks. An engine gives it a [`catalog::Catalog`] of functions
+//! and a [`catalog::Schema`] of tables, and gets a [`bound::BoundQuery`] to run.
+//!
+//! Source: the public Kusto Query Language reference.
+
+pub mod bound;
+pub mod catalog;
+pub mod diagnostic;
+pub mod syntax;
+pub mod types;
+
+pub use bound::BoundQuery;
+pub use diagnostic::{Code, Diagnostic, Span};
+pub use types::{Type, Value};

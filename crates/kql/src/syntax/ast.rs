@@ -35,11 +35,28 @@ pub struct Statement {
 #[derive(Debug, Clone, PartialEq)]
 pub enum StatementKind {
     /// `let name = expression`
-    Let { /** bound name */ name: Name, /** value */ value: Expr },
+    Let {
+        /** bound name */
+        name: Name,
+        /** value */
+        value: Expr,
+    },
     /// `let name = (parameters) { body }`
-    LetFunction { /** bound name */ name: Name, /** parameters */ parameters: Vec<Parameter>, /** body */ body: Box<Query> },
+    LetFunction {
+        /** bound name */
+        name: Name,
+        /** parameters */
+        parameters: Vec<Parameter>,
+        /** body */
+        body: Box<Query>,
+    },
     /// `set option [= value]`
-    Set { /** option */ name: Name, /** value */ value: Option<Expr> },
+    Set {
+        /** option */
+        name: Name,
+        /** value */
+        value: Option<Expr>,
+    },
     /// `declare query_parameters(name:type [= default], ...)`
     DeclareParameters(Vec<Parameter>),
     /// `declare pattern`, `alias database`, `restrict access`: recognised so that they can be refused by name
@@ -65,7 +82,12 @@ pub enum ParameterType {
     /// `x: long`
     Scalar(Type),
     /// `T: (a: long, b: string)`; `(*)` is an empty list with `open`
-    Table { /** named columns */ columns: Vec<(Name, Type)>, /** further columns allowed */ open: bool },
+    Table {
+        /** named columns */
+        columns: Vec<(Name, Type)>,
+        /** further columns allowed */
+        open: bool,
+    },
 }
 
 /// An expression.
@@ -158,30 +180,92 @@ pub enum ExprKind {
     /// A name with wildcards: `Kube*`, `*_s`
     Wildcard(String),
     /// `base.member`, also `base.["member"]`
-    Member { /** of */ base: Box<Expr>, /** which */ member: Name },
+    Member {
+        /** of */
+        base: Box<Expr>,
+        /** which */
+        member: Name,
+    },
     /// `base[index]`, also `base.[index]`
-    Element { /** of */ base: Box<Expr>, /** which */ index: Box<Expr> },
+    Element {
+        /** of */
+        base: Box<Expr>,
+        /** which */
+        index: Box<Expr>,
+    },
     /// `name(arguments)`
-    Call { /** function */ name: Name, /** in order */ arguments: Vec<Argument> },
+    Call {
+        /** function */
+        name: Name,
+        /** in order */
+        arguments: Vec<Argument>,
+    },
     /// `base.name(arguments)`: `cluster('c').database('d')`
-    MethodCall { /** of */ base: Box<Expr>, /** function */ name: Name, /** in order */ arguments: Vec<Argument> },
+    MethodCall {
+        /** of */
+        base: Box<Expr>,
+        /** function */
+        name: Name,
+        /** in order */
+        arguments: Vec<Argument>,
+    },
     /// `-x`
     Negate(Box<Expr>),
     /// `+x`
     Plus(Box<Expr>),
     /// `not` is a function in KQL; this does not exist as an operator. `left op right`
-    Binary { /** operator */ op: BinaryOp, /** left */ left: Box<Expr>, /** right */ right: Box<Expr> },
+    Binary {
+        /** operator */
+        op: BinaryOp,
+        /** left */
+        left: Box<Expr>,
+        /** right */
+        right: Box<Expr>,
+    },
     /// `left between (low .. high)`
-    Between { /** value */ value: Box<Expr>, /** from */ low: Box<Expr>, /** to */ high: Box<Expr>, /** `!between` */ negated: bool },
+    Between {
+        /** value */
+        value: Box<Expr>,
+        /** from */
+        low: Box<Expr>,
+        /** to */
+        high: Box<Expr>,
+        /** `!between` */
+        negated: bool,
+    },
     /// `left in (a, b)`, `left in (T | project x)`
-    List { /** operator */ op: ListOp, /** value */ value: Box<Expr>, /** list; one tabular expression allowed */ items: Vec<Expr> },
+    List {
+        /** operator */
+        op: ListOp,
+        /** value */
+        value: Box<Expr>,
+        /** list; one tabular expression allowed */
+        items: Vec<Expr>,
+    },
     /// `toscalar(tabular)`, `materialize(tabular)`, `totable(...)` are calls; see [`ExprKind::Call`]
     /// `source | operator | operator`; `None` where the input is implied (`(take 1)` in `fork`, `partition`, `mv-apply`)
-    Pipe { /** first */ source: Option<Box<Expr>>, /** then */ operators: Vec<Operator> },
+    Pipe {
+        /** first */
+        source: Option<Box<Expr>>,
+        /** then */
+        operators: Vec<Operator>,
+    },
     /// `datatable(a: long) [1, 2]`
-    DataTable { /** schema */ columns: Vec<(Name, Type)>, /** row by row */ values: Vec<Expr> },
+    DataTable {
+        /** schema */
+        columns: Vec<(Name, Type)>,
+        /** row by row */
+        values: Vec<Expr>,
+    },
     /// `externaldata(a: string) [uri] with (...)`
-    ExternalData { /** schema */ columns: Vec<(Name, Type)>, /** addresses */ uris: Vec<Expr>, /** properties */ properties: Vec<(Name, Expr)> },
+    ExternalData {
+        /** schema */
+        columns: Vec<(Name, Type)>,
+        /** addresses */
+        uris: Vec<Expr>,
+        /** properties */
+        properties: Vec<(Name, Expr)>,
+    },
     /// Tabular expressions that can stand at the start of a pipe: `print`, `range`, `union`, `search`, `find`, `evaluate`
     Source(Box<Operator>),
     /// `(a, b)` left of `=` in `extend (a, b) = f()`: only there
@@ -309,49 +393,164 @@ pub struct ReorderItem {
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs, reason = "the names are the language's own")]
 pub enum OperatorKind {
-    As { name: Name },
+    As {
+        name: Name,
+    },
     Consume,
-    Count { name: Option<Name> },
-    Distinct { items: Vec<Expr> },
-    Evaluate { call: Box<Expr>, schema: Option<Vec<(Name, Type)>> },
-    Extend { items: Vec<NamedExpr> },
-    Facet { by: Vec<Name>, with: Option<Box<Expr>> },
-    Find { r#in: Vec<Expr>, predicate: Option<Box<Expr>>, project: Vec<(Name, Option<Type>)>, project_smart: bool },
-    Fork { branches: Vec<(Option<Name>, Expr)> },
+    Count {
+        name: Option<Name>,
+    },
+    Distinct {
+        items: Vec<Expr>,
+    },
+    Evaluate {
+        call: Box<Expr>,
+        schema: Option<Vec<(Name, Type)>>,
+    },
+    Extend {
+        items: Vec<NamedExpr>,
+    },
+    Facet {
+        by: Vec<Name>,
+        with: Option<Box<Expr>>,
+    },
+    Find {
+        r#in: Vec<Expr>,
+        predicate: Option<Box<Expr>>,
+        project: Vec<(Name, Option<Type>)>,
+        project_smart: bool,
+    },
+    Fork {
+        branches: Vec<(Option<Name>, Expr)>,
+    },
     GetSchema,
-    Invoke { call: Box<Expr> },
-    Join { right: Box<Expr>, on: Vec<JoinKey> },
-    Lookup { right: Box<Expr>, on: Vec<JoinKey> },
-    MakeSeries { items: Vec<SeriesItem>, on: Option<NamedExpr>, from: Option<Expr>, to: Option<Expr>, step: Option<Expr>, in_range: Option<(Expr, Expr, Expr)>, by: Vec<NamedExpr> },
-    MvApply { items: Vec<ExpandItem>, limit: Option<Expr>, id: Option<Name>, body: Box<Expr> },
-    MvExpand { items: Vec<ExpandItem>, limit: Option<Expr> },
-    Parse { source: Expr, pattern: Vec<ParseStep>, filter: bool },
-    ParseKv { source: Expr, columns: Vec<(Name, Type)> },
-    Partition { by: Name, body: Box<Expr> },
-    Print { items: Vec<NamedExpr> },
-    Project { items: Vec<NamedExpr> },
-    ProjectAway { patterns: Vec<Name> },
-    ProjectKeep { patterns: Vec<Name> },
-    ProjectRename { items: Vec<(Name, Name)> },
-    ProjectReorder { items: Vec<ReorderItem> },
-    ProjectByNames { items: Vec<Expr> },
-    Range { column: Name, from: Expr, to: Expr, step: Expr },
-    Reduce { by: NamedExpr },
-    Render { chart: Name },
-    Sample { count: Expr },
-    SampleDistinct { count: Expr, of: NamedExpr },
-    Scan { partition_by: Vec<Expr>, declare: Vec<(Name, Type, Option<Expr>)>, match_id: Option<Name>, steps: Vec<ScanStep> },
-    Search { r#in: Vec<Expr>, predicate: Box<Expr> },
-    Serialize { items: Vec<NamedExpr> },
-    Sort { keys: Vec<SortKey> },
-    Summarize { aggregates: Vec<NamedExpr>, by: Vec<NamedExpr> },
-    Take { count: Expr },
-    Top { count: Expr, by: Vec<SortKey> },
-    TopHitters { count: Expr, of: NamedExpr, by: Option<NamedExpr> },
-    TopNested { levels: Vec<TopNestedLevel> },
+    Invoke {
+        call: Box<Expr>,
+    },
+    Join {
+        right: Box<Expr>,
+        on: Vec<JoinKey>,
+    },
+    Lookup {
+        right: Box<Expr>,
+        on: Vec<JoinKey>,
+    },
+    MakeSeries {
+        items: Vec<SeriesItem>,
+        on: Option<NamedExpr>,
+        from: Option<Expr>,
+        to: Option<Expr>,
+        step: Option<Expr>,
+        in_range: Option<(Expr, Expr, Expr)>,
+        by: Vec<NamedExpr>,
+    },
+    MvApply {
+        items: Vec<ExpandItem>,
+        limit: Option<Expr>,
+        id: Option<Name>,
+        body: Box<Expr>,
+    },
+    MvExpand {
+        items: Vec<ExpandItem>,
+        limit: Option<Expr>,
+    },
+    Parse {
+        source: Expr,
+        pattern: Vec<ParseStep>,
+        filter: bool,
+    },
+    ParseKv {
+        source: Expr,
+        columns: Vec<(Name, Type)>,
+    },
+    Partition {
+        by: Name,
+        body: Box<Expr>,
+    },
+    Print {
+        items: Vec<NamedExpr>,
+    },
+    Project {
+        items: Vec<NamedExpr>,
+    },
+    ProjectAway {
+        patterns: Vec<Name>,
+    },
+    ProjectKeep {
+        patterns: Vec<Name>,
+    },
+    ProjectRename {
+        items: Vec<(Name, Name)>,
+    },
+    ProjectReorder {
+        items: Vec<ReorderItem>,
+    },
+    ProjectByNames {
+        items: Vec<Expr>,
+    },
+    Range {
+        column: Name,
+        from: Expr,
+        to: Expr,
+        step: Expr,
+    },
+    Reduce {
+        by: NamedExpr,
+    },
+    Render {
+        chart: Name,
+    },
+    Sample {
+        count: Expr,
+    },
+    SampleDistinct {
+        count: Expr,
+        of: NamedExpr,
+    },
+    Scan {
+        partition_by: Vec<Expr>,
+        declare: Vec<(Name, Type, Option<Expr>)>,
+        match_id: Option<Name>,
+        steps: Vec<ScanStep>,
+    },
+    Search {
+        r#in: Vec<Expr>,
+        predicate: Box<Expr>,
+    },
+    Serialize {
+        items: Vec<NamedExpr>,
+    },
+    Sort {
+        keys: Vec<SortKey>,
+    },
+    Summarize {
+        aggregates: Vec<NamedExpr>,
+        by: Vec<NamedExpr>,
+    },
+    Take {
+        count: Expr,
+    },
+    Top {
+        count: Expr,
+        by: Vec<SortKey>,
+    },
+    TopHitters {
+        count: Expr,
+        of: NamedExpr,
+        by: Option<NamedExpr>,
+    },
+    TopNested {
+        levels: Vec<TopNestedLevel>,
+    },
     /// Items are tables, wildcards or parenthesised pipes; the piped input comes first and is not among them
-    Union { items: Vec<Expr> },
-    Where { predicate: Expr },
+    Union {
+        items: Vec<Expr>,
+    },
+    Where {
+        predicate: Expr,
+    },
     /// An operator that is in the reference and has no syntax tree here yet (graph operators): refused by name
-    Unsupported { name: String },
+    Unsupported {
+        name: String,
+    },
 }

@@ -1,0 +1,430 @@
+//! The bound query: every name resolved, every expression typed, every function looked up, operators that
+//! are sugar rewritten into the few that are not. This is what an engine lowers; it holds no text of the
+//! language and nothing of how rows are stored.
+//!
+//! Columns are identified by [`ColumnId`], unique in a query, so that a plan never has to care for equal names:
+//! names matter only in the columns of the outermost [`Rel`].
+
+use std::sync::Arc;
+
+use crate::diagnostic::{Diagnostic, Span};
+use crate::syntax::ast::{BinaryOp, ListOp};
+use crate::types::{Type, Value};
+
+/// Identifies a column within one bound query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ColumnId(pub u32);
+
+/// A column of a relation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Column {
+    /// Unique in the query
+    pub id: ColumnId,
+    /// What people see
+    pub name: String,
+    /// Its type
+    pub ty: Type,
+}
+
+/// A query, ready to be lowered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BoundQuery {
+    /// The answer (of the last expression statement)
+    pub root: Rel,
+    /// `render`, when the query ends in one
+    pub visualization: Option<Visualization>,
+    /// `set` options, in order: name and value (`None`: just switched on)
+    pub options: Vec<(String, Option<Value>)>,
+    /// Warnings; errors make binding fail instead
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// What `render` asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Visualization {
+    /// `timechart`, `piechart`, …
+    pub kind: String,
+    /// `with (name = value, …)`, values as text (`xcolumn`, `ycolumns`, `series`, `title`, `kind`, …)
+    pub properties: Vec<(String, String)>,
+}
+
+/// A relation: rows with columns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rel {
+    /// What makes the rows
+    pub kind: RelKind,
+    /// The columns it gives, in order
+    pub columns: Vec<Column>,
+    /// The rows have an order that window functions may rely on (after `sort`, `serialize`, `range`, `top`)
+    pub serialized: bool,
+    /// Where in the text
+    pub span: Span,
+}
+
+/// One sort key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SortKey {
+    /// What to sort by
+    pub expr: Expr,
+    /// Descending
+    pub descending: bool,
+    /// Nulls before the others
+    pub nulls_first: bool,
+}
+
+/// Kinds of join; names as in the reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names are the language's own")]
+pub enum JoinKind {
+    InnerUnique,
+    Inner,
+    LeftOuter,
+    RightOuter,
+    FullOuter,
+    LeftSemi,
+    LeftAnti,
+    RightSemi,
+    RightAnti,
+}
+
+/// One aggregate of an [`RelKind::Aggregate`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Aggregate {
+    /// Name in the catalogue
+    pub function: &'static str,
+    /// Arguments, already cast to what the function takes
+    pub args: Vec<Expr>,
+    /// What it gives: one column; several for `arg_max`, `arg_min`, `take_any`, `percentiles`.
+    /// `arg_max(by, a, b)` gives `by, a, b` in this order, all of the same row; `percentiles(x, 5, 50)` one each
+    pub outputs: Vec<Column>,
+}
+
+/// One column of an `mv-expand`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExpandItem {
+    /// A dynamic
+    pub source: Expr,
+    /// The expanded column (new id; its type is dynamic or that of `to typeof()`)
+    pub output: Column,
+}
+
+/// `bagexpansion=`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BagExpansion {
+    /// A bag of one member each
+    Bag,
+    /// `[key, value]`
+    Array,
+}
+
+/// How `parse` matches.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ParseMode {
+    /// Whole text must match; typed columns must convert
+    Simple,
+    /// A column that does not convert becomes null, the row stays matched
+    Relaxed,
+    /// Texts are regular expressions; `flags=Ui…`
+    Regex(String),
+}
+
+/// A step of a `parse` pattern.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ParseStep {
+    /// `*`
+    Skip,
+    /// Text (or pattern)
+    Text(String),
+    /// Output column by position in `outputs`
+    Column(usize),
+}
+
+/// Kinds of relation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RelKind {
+    /// Rows of a stored table. `source[i]` is the stored name of `columns[i]`
+    Table {
+        /// Stored table
+        name: String,
+        /// Stored names of the columns
+        source: Vec<String>,
+    },
+    /// Constant rows
+    Values(Vec<Vec<Value>>),
+    /// One row without columns (under `print`)
+    Unit,
+    /// `range`: one column (long, real, datetime or timespan), constants
+    Range {
+        /// First
+        from: Expr,
+        /// Last, included
+        to: Expr,
+        /// Step
+        step: Expr,
+    },
+    /// Rows for which the predicate is true (null is not)
+    Filter {
+        /// Rows
+        input: Box<Rel>,
+        /// bool
+        predicate: Expr,
+    },
+    /// Exactly these columns: `columns[i]` is `exprs[i]`. Also `extend`, `project-*`, renames.
+    /// Window functions ([`ExprKind::Call`] of kind window) appear only here, over a serialized input
+    Project {
+        /// Rows
+        input: Box<Rel>,
+        /// One for each column
+        exprs: Vec<Expr>,
+    },
+    /// `summarize`, `distinct` (no aggregates), `count`. Columns: the keys, then every output
+    Aggregate {
+        /// Rows
+        input: Box<Rel>,
+        /// Keys; `columns[i]` is `keys[i]`
+        keys: Vec<Expr>,
+        /// Aggregates
+        aggregates: Vec<Aggregate>,
+    },
+    /// `sort`
+    Sort {
+        /// Rows
+        input: Box<Rel>,
+        /// Keys, first decides
+        keys: Vec<SortKey>,
+    },
+    /// `take`, `limit`; with `Sort` below: `top`
+    Limit {
+        /// Rows
+        input: Box<Rel>,
+        /// long, constant or a scalar query
+        count: Expr,
+    },
+    /// `sample`: that many rows by chance
+    Sample {
+        /// Rows
+        input: Box<Rel>,
+        /// long
+        count: Expr,
+    },
+    /// `join`. Columns: those of left then right (by their ids); of one side only for semi and anti joins.
+    /// `lookup` is this with a projection above. Null keys match null keys. Strings of the side without a match are ''
+    Join {
+        /// Kind
+        kind: JoinKind,
+        /// `$left`
+        left: Box<Rel>,
+        /// `$right`
+        right: Box<Rel>,
+        /// Equalities, both sides cast to one type
+        keys: Vec<(Expr, Expr)>,
+    },
+    /// `union`: every input has the same number and types of columns as the union itself, in order
+    Union {
+        /// Tables
+        inputs: Vec<Rel>,
+    },
+    /// `mv-expand`. Columns: those of the input that are not replaced, with the outputs in their places or behind, then the index
+    MvExpand {
+        /// Rows
+        input: Box<Rel>,
+        /// Expanded side by side, the shorter padded with null
+        items: Vec<ExpandItem>,
+        /// `with_itemindex` (long, from 0)
+        index: Option<Column>,
+        /// Rows of one input row at most
+        limit: Option<u64>,
+        /// What a bag becomes
+        bag: BagExpansion,
+    },
+    /// `mv-apply`: the body over the expanded rows of each input row. Columns: those of the input, then those of the body.
+    /// In the body the expanded rows are [`RelKind::Outer`]
+    MvApply {
+        /// Rows
+        input: Box<Rel>,
+        /// Expanded
+        items: Vec<ExpandItem>,
+        /// Index column
+        index: Option<Column>,
+        /// Rows of one input row at most
+        limit: Option<u64>,
+        /// Applied to each input row's expansion
+        body: Box<Rel>,
+    },
+    /// `partition by key (body)`: the body over the rows of each key. In the body the rows are [`RelKind::Outer`]
+    Partition {
+        /// Rows
+        input: Box<Rel>,
+        /// Key
+        key: Expr,
+        /// Applied to the rows of each key
+        body: Box<Rel>,
+    },
+    /// The rows that the surrounding `mv-apply` or `partition` hands to its body
+    Outer,
+    /// `parse`, `parse-where`. Columns: those of the input that are not replaced, then the outputs
+    Parse {
+        /// Rows
+        input: Box<Rel>,
+        /// string
+        source: Expr,
+        /// Mode
+        mode: ParseMode,
+        /// Pattern
+        pattern: Vec<ParseStep>,
+        /// Columns the pattern fills
+        outputs: Vec<Column>,
+        /// `parse-where`: rows without a match go
+        filter: bool,
+    },
+    /// An operator that is a function of whole relations and has no node of its own (`make-series`, `top-nested`,
+    /// `scan`, `reduce`, plugins of `evaluate`): name in the catalogue
+    Operator {
+        /// Name, e.g. `make-series`, `pivot`
+        name: &'static str,
+        /// Inputs
+        inputs: Vec<Rel>,
+        /// Arguments in the operator's own order
+        args: Vec<OperatorArg>,
+    },
+    /// A relation used in several places and computed once (`materialize`)
+    Shared {
+        /// The same for every use
+        id: u32,
+        /// The rows; its columns are in the same order as those of this relation (which have ids of their own)
+        input: Arc<Rel>,
+    },
+}
+
+/// An argument of [`RelKind::Operator`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum OperatorArg {
+    /// Expression over the first input
+    Expr(Expr),
+    /// Constant
+    Value(Value),
+    /// Sort key
+    Sort(SortKey),
+    /// Aggregate
+    Aggregate(Aggregate),
+    /// A name as written
+    Name(String),
+    /// Several
+    List(Vec<OperatorArg>),
+}
+
+/// A typed expression.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expr {
+    /// What it is
+    pub kind: ExprKind,
+    /// Its type
+    pub ty: Type,
+    /// Where in the text
+    pub span: Span,
+}
+
+/// A step of a path into a dynamic.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PathStep {
+    /// `.member`, `["member"]`
+    Key(String),
+    /// `[0]`; negative counts from the end
+    Index(i64),
+    /// `[expression]`: string (member) or long (index)
+    Expr(Box<Expr>),
+}
+
+/// Kinds of typed expression.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ExprKind {
+    /// Constant
+    Literal(Value),
+    /// Column of the input
+    Column(ColumnId),
+    /// Function of the catalogue, scalar or window; arguments are cast to what it takes
+    Call {
+        /// Name in the catalogue
+        function: &'static str,
+        /// In order
+        args: Vec<Expr>,
+    },
+    /// Implicit conversion to `ty` of this expression: int → long → real, int/long → decimal, anything → dynamic.
+    /// Explicit ones (`tostring`, `tolong`) are calls
+    Cast(Box<Expr>),
+    /// Operator; both sides have one type, except datetime and timespan arithmetic, and timespan by number
+    Binary {
+        /// Which
+        op: BinaryOp,
+        /// Left
+        left: Box<Expr>,
+        /// Right
+        right: Box<Expr>,
+    },
+    /// `-x`
+    Negate(Box<Expr>),
+    /// `not(x)`
+    Not(Box<Expr>),
+    /// `iff`, `case`
+    Case {
+        /// condition, value
+        branches: Vec<(Expr, Expr)>,
+        /// else
+        otherwise: Box<Expr>,
+    },
+    /// `x in (1, 2)`, `has_any`, `has_all`: a list of expressions, cast to the type of the value; or one dynamic array
+    List {
+        /// Which
+        op: ListOp,
+        /// Value
+        value: Box<Expr>,
+        /// Items
+        items: Vec<Expr>,
+    },
+    /// `x in (tabular)`: compared with the first column
+    InRel {
+        /// In, NotIn, InTilde, NotInTilde, HasAny or HasAll
+        op: ListOp,
+        /// Value
+        value: Box<Expr>,
+        /// Rows of one column
+        rel: Arc<Rel>,
+    },
+    /// `between` is rewritten to comparisons. Path into a dynamic
+    Path {
+        /// dynamic
+        base: Box<Expr>,
+        /// At least one step
+        steps: Vec<PathStep>,
+    },
+    /// `toscalar(...)`: first column of the first row; null when there is none
+    ScalarQuery(Arc<Rel>),
+}
+
+impl Expr {
+    /// A constant.
+    pub fn literal(value: Value, span: Span) -> Expr {
+        Expr {
+            ty: value.ty(),
+            kind: ExprKind::Literal(value),
+            span,
+        }
+    }
+
+    /// A column.
+    pub fn column(column: &Column, span: Span) -> Expr {
+        Expr {
+            kind: ExprKind::Column(column.id),
+            ty: column.ty,
+            span,
+        }
+    }
+
+    /// The constant this is, if it is one.
+    pub fn as_literal(&self) -> Option<&Value> {
+        match &self.kind {
+            ExprKind::Literal(value) => Some(value),
+            _ => None,
+        }
+    }
+}

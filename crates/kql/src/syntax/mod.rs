@@ -1,0 +1,3 @@
+//! Text → tree. Parsing never fails: it gives a tree and a list of diagnostics.
+
+pub mod ast;

@@ -34,6 +34,10 @@ impl LowerError {
         LowerError::NotSupported { what: what.into() }
     }
 
+    pub(crate) fn from_arrow(error: arrow::error::ArrowError) -> LowerError {
+        LowerError::Plan(error.into())
+    }
+
     /// Says where, unless that is known.
     #[must_use]
     pub fn at(self, span: Span) -> LowerError {
@@ -110,9 +114,7 @@ impl QueryError {
                 limit,
                 message: first_line(message),
             },
-            DataFusionError::Execution(message) => QueryError::Execution {
-                message: message.clone(),
-            },
+            DataFusionError::Execution(message) => QueryError::Execution { message: message.clone() },
             root => QueryError::Execution {
                 message: first_line(&root.strip_backtrace()),
             },

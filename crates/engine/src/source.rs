@@ -28,10 +28,7 @@ impl MemorySource {
     ///
     /// # Errors
     /// When batches of one table differ in schema.
-    pub fn new(
-        schema: Arc<Schema>,
-        tables: impl IntoIterator<Item = (String, Vec<RecordBatch>)>,
-    ) -> Result<MemorySource, DataFusionError> {
+    pub fn new(schema: Arc<Schema>, tables: impl IntoIterator<Item = (String, Vec<RecordBatch>)>) -> Result<MemorySource, DataFusionError> {
         let mut providers: HashMap<String, Arc<dyn TableProvider>> = HashMap::new();
         for (name, batches) in tables {
             let Some(first) = batches.first() else {
@@ -40,10 +37,7 @@ impl MemorySource {
             let table = MemTable::try_new(first.schema(), vec![batches])?;
             providers.insert(name, Arc::new(table));
         }
-        Ok(MemorySource {
-            schema,
-            tables: providers,
-        })
+        Ok(MemorySource { schema, tables: providers })
     }
 }
 

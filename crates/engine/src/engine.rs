@@ -1,0 +1,247 @@
+//! [`Engine`]: the door of this crate.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::language::Completion;
+use chrono::{DateTime, Utc};
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::session_state::SessionState;
+use datafusion::physical_plan::displayable;
+use taffrail_kql::catalog::{Catalog, Schema};
+use taffrail_kql::{BoundQuery, Diagnostic, Value};
+
+use crate::error::QueryError;
+use crate::execute::{self, Execution};
+use crate::lower::Lowering;
+use crate::result::{self, QueryResult, ResultColumn, Statistics};
+use crate::source::TableSource;
+use crate::ticks::UNIX_EPOCH;
+use crate::{functions, language, session};
+
+/// What queries may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineOptions {
+    /// Bytes for all queries together; sorts, joins and aggregations spill to disk before they fail
+    pub memory_limit: usize,
+    /// Rows of an answer; one with more is cut and says so
+    pub max_rows: usize,
+    /// Time for one query
+    pub timeout: Duration,
+    /// Threads for one query
+    pub partitions: usize,
+}
+
+impl Default for EngineOptions {
+    fn default() -> EngineOptions {
+        EngineOptions {
+            memory_limit: 2 * 1024 * 1024 * 1024,
+            max_rows: 500_000,
+            timeout: Duration::from_secs(240),
+            partitions: std::thread::available_parallelism().map_or(2, usize::from),
+        }
+    }
+}
+
+/// What a query is asked with, besides its text.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct QueryRequest {
+    /// What `now()` means; the clock's time by default
+    pub now: Option<DateTime<Utc>>,
+    /// Rows of every table outside of this range of `TimeGenerated` are not read: start included, end excluded
+    pub timespan: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// Values for the names that `declare query_parameters` declares
+    pub parameters: Vec<(String, Value)>,
+    /// Instead of the engine's `max_rows`, when smaller
+    pub max_rows: Option<usize>,
+}
+
+/// Runs KQL over tables. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    schema: Arc<dyn Schema>,
+    source: Arc<dyn TableSource>,
+    options: Arc<EngineOptions>,
+    runtime: Arc<RuntimeEnv>,
+    parallel: Arc<SessionState>,
+    ordered: Arc<SessionState>,
+}
+
+impl Engine {
+    /// An engine for the tables that `schema` names and `source` holds.
+    pub fn new(schema: Arc<dyn Schema>, source: Arc<dyn TableSource>, options: EngineOptions) -> Engine {
+        let runtime = session::runtime(&options);
+        let parallel = Arc::new(session::session(&runtime, options.partitions));
+        let ordered = Arc::new(session::session(&runtime, 1));
+        Engine {
+            schema,
+            source,
+            options: Arc::new(options),
+            runtime,
+            parallel,
+            ordered,
+        }
+    }
+
+    /// The same engine (functions, limits, memory) over other tables.
+    #[must_use]
+    pub fn with_source(&self, source: Arc<dyn TableSource>) -> Engine {
+        Engine { source, ..self.clone() }
+    }
+
+    /// The functions queries may call.
+    pub fn catalog(&self) -> &'static dyn Catalog {
+        functions::catalog()
+    }
+
+    /// The tables, views and functions queries may name.
+    pub fn schema(&self) -> &Arc<dyn Schema> {
+        &self.schema
+    }
+
+    /// What queries may use.
+    pub fn options(&self) -> &EngineOptions {
+        &self.options
+    }
+
+    /// Bytes of memory that running queries hold.
+    pub fn memory_in_use(&self) -> usize {
+        self.runtime.memory_pool.reserved()
+    }
+
+    /// Errors and warnings of a text, without running it.
+    pub fn check(&self, text: &str) -> Vec<Diagnostic> {
+        match language::compile(text, self.schema.as_ref(), ticks(Utc::now()), &[]) {
+            Ok(query) => query.warnings,
+            Err(diagnostics) => diagnostics,
+        }
+    }
+
+    /// What could stand at a byte offset of a text.
+    pub fn complete(&self, text: &str, offset: usize) -> Vec<Completion> {
+        language::complete(text, offset, self.schema.as_ref(), ticks(Utc::now()))
+    }
+
+    /// Text to bound query, as `query` does it.
+    ///
+    /// # Errors
+    /// When the text is not a valid query.
+    pub fn compile(&self, text: &str, request: &QueryRequest) -> Result<BoundQuery, QueryError> {
+        let now = ticks(request.now.unwrap_or_else(Utc::now));
+        language::compile(text, self.schema.as_ref(), now, &request.parameters).map_err(QueryError::Diagnostics)
+    }
+
+    /// Runs a query to its end. Dropping the future stops it.
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub async fn query(&self, text: &str, request: &QueryRequest) -> Result<QueryResult, QueryError> {
+        let started = Instant::now();
+        let query = self.compile(text, request)?;
+        self.run_from(started, &query, request).await
+    }
+
+    /// Runs a query compiled before.
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub async fn run(&self, query: &BoundQuery, request: &QueryRequest) -> Result<QueryResult, QueryError> {
+        self.run_from(Instant::now(), query, request).await
+    }
+
+    async fn run_from(&self, started: Instant, query: &BoundQuery, request: &QueryRequest) -> Result<QueryResult, QueryError> {
+        let limit = self.options.timeout;
+        let execution = Box::pin(self.execute(query, request));
+        let Ok(execution) = tokio::time::timeout(limit, execution).await else {
+            return Err(QueryError::Timeout { limit });
+        };
+        let execution = execution?;
+        let columns: Vec<ResultColumn> = query
+            .root
+            .columns
+            .iter()
+            .map(|column| ResultColumn {
+                name: column.name.clone(),
+                ty: column.ty,
+            })
+            .collect();
+        let batches = execution
+            .batches
+            .iter()
+            .map(|batch| result::rename(batch, &columns))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| self.failed(error.into()))?;
+        Ok(QueryResult {
+            statistics: Statistics {
+                rows: batches.iter().map(|batch| batch.num_rows()).sum(),
+                elapsed: started.elapsed(),
+                ..execution.statistics
+            },
+            columns,
+            batches,
+            visualization: query.visualization.clone(),
+            warnings: query.warnings.clone(),
+            truncated: execution.truncated,
+        })
+    }
+
+    async fn execute(&self, query: &BoundQuery, request: &QueryRequest) -> Result<Execution, QueryError> {
+        let memory = self.options.memory_limit;
+        let mut lowering = self.lowering(request);
+        lowering.prepare(&query.root).await?;
+        let plan = lowering
+            .answer(&query.root)
+            .map_err(|error| QueryError::from_lower(error, memory))?;
+        let max_rows = request
+            .max_rows
+            .map_or(self.options.max_rows, |rows| rows.min(self.options.max_rows));
+        let session = lowering.session();
+        execute::run(session, plan, max_rows, memory).await
+    }
+
+    /// The logical plan as lowered, as optimized, and the physical plan, as text.
+    ///
+    /// # Errors
+    /// See [`QueryError`]. Scalar subqueries and `materialize` are run, as their results are part of the plan.
+    pub async fn explain(&self, text: &str, request: &QueryRequest) -> Result<String, QueryError> {
+        let query = self.compile(text, request)?;
+        let mut lowering = self.lowering(request);
+        Box::pin(lowering.prepare(&query.root)).await?;
+        let plan = lowering
+            .answer(&query.root)
+            .map_err(|error| QueryError::from_lower(error, self.options.memory_limit))?;
+        let session = lowering.session();
+        let optimized = session.optimize(&plan).map_err(|error| self.failed(error))?;
+        let physical = Box::pin(session.create_physical_plan(&plan))
+            .await
+            .map_err(|error| self.failed(error))?;
+        Ok(format!(
+            "logical plan\n{}\n\noptimized plan\n{}\n\nphysical plan\n{}",
+            plan.display_indent(),
+            optimized.display_indent(),
+            displayable(physical.as_ref()).indent(false)
+        ))
+    }
+
+    fn lowering(&self, request: &QueryRequest) -> Lowering {
+        Lowering::new(
+            self.source.clone(),
+            self.parallel.clone(),
+            self.ordered.clone(),
+            request.timespan,
+            self.options.memory_limit,
+        )
+    }
+
+    fn failed(&self, error: datafusion::error::DataFusionError) -> QueryError {
+        QueryError::from_datafusion(error, self.options.memory_limit)
+    }
+}
+
+/// A time as KQL counts it.
+pub(crate) fn ticks(time: DateTime<Utc>) -> i64 {
+    time.timestamp()
+        .saturating_mul(10_000_000)
+        .saturating_add(i64::from(time.timestamp_subsec_nanos() / 100))
+        .saturating_add(UNIX_EPOCH)
+}

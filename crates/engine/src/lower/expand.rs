@@ -1,0 +1,104 @@
+//! `mv-expand`: a kernel makes the list of each row's parts, DataFusion's unnest makes rows of them.
+
+use datafusion::common::Column;
+use datafusion::functions::core::expr_fn::get_field;
+use datafusion::logical_expr::Expr;
+use taffrail_kql::Type;
+use taffrail_kql::bound::{BagExpansion, Column as BoundColumn, ExpandItem, Rel};
+
+use super::lowered::{OrderKey, column, name};
+use super::{Lowered, Lowering};
+use crate::error::LowerError;
+use crate::functions;
+use crate::kernels::expand::{self, Expand};
+
+impl Lowering {
+    pub(super) fn mv_expand(
+        &self,
+        rel: &Rel,
+        input: &Rel,
+        items: &[ExpandItem],
+        index: Option<&BoundColumn>,
+        limit: Option<u64>,
+        bag: BagExpansion,
+    ) -> Result<Lowered, LowerError> {
+        let rows = self.rel(input)?.without_markers()?;
+        let spec = Expand {
+            limit,
+            pairs: bag == BagExpansion::Array,
+            keep_empty: true,
+            marker: false,
+        };
+        let kept: Vec<BoundColumn> = rel
+            .columns
+            .iter()
+            .filter(|item| input.columns.iter().any(|column| column.id == item.id))
+            .cloned()
+            .collect();
+        let expanded = self.expanded(rows, &kept, items, index, &spec)?;
+        let outputs = rel.columns.iter().map(|item| (name(item.id), column(name(item.id)))).collect();
+        expanded.select(outputs, || self.fresh('h'))
+    }
+
+    /// A row for each part; columns: those kept, the items' outputs, the index.
+    pub(super) fn expanded(
+        &self,
+        rows: Lowered,
+        kept: &[BoundColumn],
+        items: &[ExpandItem],
+        index: Option<&BoundColumn>,
+        spec: &Expand,
+    ) -> Result<Lowered, LowerError> {
+        let parts = self.fresh('x');
+        let sources = items.iter().map(|item| self.expr(&item.source)).collect::<Result<Vec<_>, _>>()?;
+        let mut outputs: Vec<(String, Expr)> = kept.iter().map(|item| (name(item.id), column(name(item.id)))).collect();
+        outputs.push((parts.clone(), expand::call(spec, sources)));
+        let listed = rows.select(outputs.clone(), || self.fresh('h'))?;
+        let plan = listed.builder().unnest_column(Column::new_unqualified(&parts))?.build()?;
+        let mut unnested = listed.with_plan(plan);
+        outputs.pop();
+        for (position, item) in items.iter().enumerate() {
+            let part = get_field(column(&parts), expand::part(position));
+            outputs.push((name(item.output.id), converted(part, item.output.ty)?));
+        }
+        let position = get_field(column(&parts), expand::INDEX);
+        if let Some(index) = index {
+            outputs.push((name(index.id), position.clone()));
+        }
+        if spec.marker {
+            let marker = self.fresh('q');
+            outputs.push((marker.clone(), get_field(column(&parts), expand::MARKER)));
+            unnested.marker = Some(marker);
+        }
+        // parts of one row stay in their order, when rows have one
+        let ordered = !unnested.order.is_empty() || spec.marker;
+        let position_name = self.fresh('o');
+        if ordered {
+            outputs.push((position_name.clone(), position));
+        }
+        let marker = unnested.marker.take();
+        let mut lowered = unnested.select(outputs, || self.fresh('h'))?;
+        lowered.marker = marker;
+        if ordered {
+            lowered.order.push(OrderKey::ascending(position_name));
+        }
+        Ok(lowered)
+    }
+}
+
+/// A part as the type that `to typeof()` asks for.
+fn converted(part: Expr, ty: Type) -> Result<Expr, LowerError> {
+    let function = match ty {
+        Type::Dynamic => return Ok(part),
+        Type::Bool => "tobool",
+        Type::Int => "toint",
+        Type::Long => "tolong",
+        Type::Real => "toreal",
+        Type::Decimal => "todecimal",
+        Type::String => "tostring",
+        Type::DateTime => "todatetime",
+        Type::TimeSpan => "totimespan",
+        Type::Guid => "toguid",
+    };
+    functions::scalar(function, vec![part], &[Type::Dynamic], ty)
+}

@@ -1,0 +1,120 @@
+//! Expressions that may hold window functions (`row_number`, `prev`, …): each call becomes a column below the expression.
+
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::expr::WindowFunction;
+use taffrail_kql::bound::{self, ExprKind, PathStep};
+use taffrail_kql::catalog::FunctionKind;
+
+use super::lowered::column;
+use super::{Lowered, Lowering};
+use crate::error::LowerError;
+use crate::functions;
+
+impl Lowering {
+    /// The expressions lowered, over an input that has what they need.
+    pub(super) fn windows(&self, input: Lowered, exprs: &[bound::Expr]) -> Result<(Lowered, Vec<Expr>), LowerError> {
+        if !exprs.iter().any(has_window) {
+            let exprs = exprs.iter().map(|expr| self.expr(expr)).collect::<Result<_, _>>()?;
+            return Ok((input, exprs));
+        }
+        let mut input = input.without_markers()?;
+        let mut calls = Vec::new();
+        for expr in exprs {
+            collect(expr, &mut calls);
+        }
+        // innermost first: a window function of a window function reads the column of the inner one
+        for call in calls {
+            if self.window_column(call).is_some() {
+                continue;
+            }
+            let ExprKind::Call { function, args } = &call.kind else {
+                continue;
+            };
+            let args = args
+                .iter()
+                .map(|arg| Ok((self.expr(arg)?, arg.ty)))
+                .collect::<Result<Vec<_>, LowerError>>()?;
+            let lowered = functions::window(function, args, call.ty).map_err(|error| error.at(call.span))?;
+            let name = self.fresh('w');
+            let expr = ordered(lowered, &input).alias(&name);
+            let plan = input.builder().window(vec![expr])?.build()?;
+            input = input.with_plan(plan);
+            self.prepared.windows.lock().push((call.clone(), name));
+        }
+        let lowered = exprs.iter().map(|expr| self.expr(expr)).collect::<Result<_, _>>();
+        self.prepared.windows.lock().clear();
+        Ok((input, lowered?))
+    }
+
+    /// The column that holds a window call computed below.
+    pub(super) fn window_column(&self, call: &bound::Expr) -> Option<Expr> {
+        let windows = self.prepared.windows.lock();
+        let found = windows.iter().find(|(known, _)| known == call);
+        found.map(|(_, name)| column(name))
+    }
+}
+
+/// A window expression over the rows in their order, within their group.
+pub(super) fn ordered(expr: Expr, rows: &Lowered) -> Expr {
+    match expr {
+        Expr::WindowFunction(window) => {
+            let WindowFunction { fun, mut params } = *window;
+            if params.order_by.is_empty() {
+                params.order_by = rows.sort_exprs();
+            }
+            let mut partition_by = rows.group_exprs();
+            partition_by.append(&mut params.partition_by);
+            params.partition_by = partition_by;
+            Expr::WindowFunction(Box::new(WindowFunction { fun, params }))
+        }
+        other => other,
+    }
+}
+
+fn is_window(expr: &bound::Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Call { function, .. } => {
+            let catalog = functions::catalog();
+            catalog.function(FunctionKind::Window, function).is_some()
+        }
+        _ => false,
+    }
+}
+
+fn has_window(expr: &bound::Expr) -> bool {
+    let mut calls = Vec::new();
+    collect(expr, &mut calls);
+    !calls.is_empty()
+}
+
+fn collect<'a>(expr: &'a bound::Expr, calls: &mut Vec<&'a bound::Expr>) {
+    for child in children(expr) {
+        collect(child, calls);
+    }
+    if is_window(expr) {
+        calls.push(expr);
+    }
+}
+
+/// The expressions directly inside of one, relations excluded.
+pub(super) fn children(expr: &bound::Expr) -> Vec<&bound::Expr> {
+    match &expr.kind {
+        ExprKind::Literal(_) | ExprKind::Column(_) | ExprKind::ScalarQuery(_) => vec![],
+        ExprKind::Call { args, .. } => args.iter().collect(),
+        ExprKind::Cast(inner) | ExprKind::Negate(inner) | ExprKind::Not(inner) => vec![inner],
+        ExprKind::Binary { left, right, .. } => vec![left, right],
+        ExprKind::Case { branches, otherwise } => branches
+            .iter()
+            .flat_map(|(condition, value)| [condition, value])
+            .chain([otherwise.as_ref()])
+            .collect(),
+        ExprKind::List { value, items, .. } => std::iter::once(value.as_ref()).chain(items).collect(),
+        ExprKind::InRel { value, .. } => vec![value],
+        ExprKind::Path { base, steps } => std::iter::once(base.as_ref())
+            .chain(steps.iter().filter_map(|step| match step {
+                PathStep::Expr(expr) => Some(expr.as_ref()),
+                PathStep::Key(_) | PathStep::Index(_) => None,
+            }))
+            .collect(),
+    }
+}

@@ -1,0 +1,95 @@
+//! The answer to a query.
+
+use std::time::Duration;
+
+use arrow::datatypes::{Field, Schema};
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use std::sync::Arc;
+use taffrail_kql::bound::Visualization;
+use taffrail_kql::{Diagnostic, Type};
+
+use crate::functions;
+
+/// A column of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultColumn {
+    /// As the query calls it
+    pub name: String,
+    /// Its KQL type
+    pub ty: Type,
+}
+
+/// What a query cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Rows in the answer
+    pub rows: usize,
+    /// From text to last row
+    pub elapsed: Duration,
+    /// Rows that scans gave, after what could be skipped without reading
+    pub scanned_rows: usize,
+    /// Bytes read from files
+    pub scanned_bytes: usize,
+}
+
+/// The answer to a query.
+#[derive(Debug, Clone)]
+pub struct QueryResult {
+    /// Columns, in order
+    pub columns: Vec<ResultColumn>,
+    /// Rows, in query form; fields are called as the columns
+    pub batches: Vec<RecordBatch>,
+    /// What `render` asks for
+    pub visualization: Option<Visualization>,
+    /// What the query probably does not mean
+    pub warnings: Vec<Diagnostic>,
+    /// What it cost
+    pub statistics: Statistics,
+    /// There are more rows than `max_rows`
+    pub truncated: bool,
+}
+
+impl QueryResult {
+    /// Rows as JSON values: datetime `2023-01-01T00:00:00.1234567Z`, timespan `1.02:03:04`, dynamic as the value it is,
+    /// decimal as text, `NaN` and infinities as text.
+    pub fn rows(&self) -> impl Iterator<Item = Vec<serde_json::Value>> + '_ {
+        self.batches.iter().flat_map(move |batch| {
+            (0..batch.num_rows()).map(move |row| {
+                self.columns
+                    .iter()
+                    .zip(batch.columns())
+                    .map(|(column, array)| functions::to_json(array.as_ref(), row, column.ty))
+                    .collect()
+            })
+        })
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+
+    /// No rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Position of the column of that name.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+}
+
+/// The same rows under the names people see.
+pub(crate) fn rename(batch: &RecordBatch, columns: &[ResultColumn]) -> Result<RecordBatch, arrow::error::ArrowError> {
+    let fields: Vec<Field> = columns
+        .iter()
+        .zip(batch.columns())
+        .map(|(column, array)| Field::new(&column.name, array.data_type().clone(), true))
+        .collect();
+    RecordBatch::try_new_with_options(
+        Arc::new(Schema::new(fields)),
+        batch.columns().to_vec(),
+        &RecordBatchOptions::new().with_row_count(Some(batch.num_rows())),
+    )
+}

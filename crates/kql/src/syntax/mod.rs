@@ -1,3 +1,13 @@
 //! Text → tree. Parsing never fails: it gives a tree and a list of diagnostics.
+//!
+//! Source: Kusto Query Language reference; precedence and reserved words as in its published grammar.
 
 pub mod ast;
+pub mod json;
+mod lexer;
+pub mod literal;
+mod parser;
+mod strings;
+pub mod token;
+
+pub use parser::{parse, parse_parameters};

@@ -18,7 +18,7 @@ pub enum FunctionKind {
     Plugin,
 }
 
-/// An argument as the binder knows it.
+/// An argument as the binder knows it. `typeof(long)` is the constant string `long`.
 #[derive(Debug, Clone, Copy)]
 pub struct Argument<'a> {
     /// Its type
@@ -106,6 +106,10 @@ pub enum Naming {
     Columns,
     /// `percentile_x_50`
     Percentile,
+    /// Scalar functions with several results (`series_stats`, `array_sort_asc` of several arrays): one column each, named by
+    /// these templates, in which `{}` is the name of the first argument; of one template only, `{}` is that of the argument
+    /// with the result's number (`{}_sorted`). As a value, such a call is one dynamic array of all results
+    Tuple(&'static [&'static str]),
 }
 
 /// A function of the catalogue.

@@ -1,0 +1,144 @@
+//! Arithmetic over constants, so that `1h * 2` is as good as `2h` where the language wants a constant.
+
+use crate::bound::{Expr, ExprKind};
+use crate::syntax::ast::BinaryOp;
+use crate::types::{Type, Value};
+
+/// The last tick of the year 9999.
+const LAST_TICK: i64 = 3_155_378_975_999_999_999;
+
+/// The value of an operator on two constants of the types the operator wants; `None` leaves it to the engine.
+pub(crate) fn binary(op: BinaryOp, left: &Value, right: &Value) -> Option<Value> {
+    use BinaryOp::{Add, Divide, Multiply, Subtract};
+    Some(match (op, left, right) {
+        (Add, Value::Long(a), Value::Long(b)) => Value::Long(a.wrapping_add(*b)),
+        (Subtract, Value::Long(a), Value::Long(b)) => Value::Long(a.wrapping_sub(*b)),
+        (Multiply, Value::Long(a), Value::Long(b)) => Value::Long(a.wrapping_mul(*b)),
+        (Divide, Value::Long(_), Value::Long(0)) => Value::Null(Type::Long),
+        (Divide, Value::Long(a), Value::Long(b)) => Value::Long(a.wrapping_div(*b)),
+        (Add, Value::Real(a), Value::Real(b)) => Value::Real(a + b),
+        (Subtract, Value::Real(a), Value::Real(b)) => Value::Real(a - b),
+        (Multiply, Value::Real(a), Value::Real(b)) => Value::Real(a * b),
+        (Divide, Value::Real(a), Value::Real(b)) => Value::Real(a / b),
+        (Add, Value::TimeSpan(a), Value::TimeSpan(b)) => Value::TimeSpan(a.checked_add(*b)?),
+        (Subtract, Value::TimeSpan(a), Value::TimeSpan(b)) => Value::TimeSpan(a.checked_sub(*b)?),
+        (Subtract, Value::DateTime(a), Value::DateTime(b)) => Value::TimeSpan(a.checked_sub(*b)?),
+        (Add, Value::DateTime(a), Value::TimeSpan(b)) | (Add, Value::TimeSpan(b), Value::DateTime(a)) => {
+            moment(a.checked_add(*b)?)?
+        }
+        (Subtract, Value::DateTime(a), Value::TimeSpan(b)) => moment(a.checked_sub(*b)?)?,
+        (Multiply, Value::TimeSpan(a), Value::Long(b)) | (Multiply, Value::Long(b), Value::TimeSpan(a)) => {
+            Value::TimeSpan(a.checked_mul(*b)?)
+        }
+        (Multiply, Value::TimeSpan(a), Value::Real(b)) | (Multiply, Value::Real(b), Value::TimeSpan(a)) => {
+            span(*a as f64 * b)?
+        }
+        (Divide, Value::TimeSpan(a), Value::Long(b)) if *b != 0 => Value::TimeSpan(a.checked_div(*b)?),
+        (Divide, Value::TimeSpan(a), Value::Real(b)) => span(*a as f64 / b)?,
+        (Divide, Value::TimeSpan(a), Value::TimeSpan(b)) => Value::Real(*a as f64 / *b as f64),
+        _ => return None,
+    })
+}
+
+fn moment(ticks: i64) -> Option<Value> {
+    (0..=LAST_TICK).contains(&ticks).then_some(Value::DateTime(ticks))
+}
+
+fn span(ticks: f64) -> Option<Value> {
+    (ticks.abs() < 9.2e18).then(|| Value::TimeSpan(ticks.round() as i64))
+}
+
+/// `-x` of a constant.
+pub(crate) fn negate(value: &Value) -> Option<Value> {
+    Some(match value {
+        Value::Int(a) => Value::Int(a.wrapping_neg()),
+        Value::Long(a) => Value::Long(a.wrapping_neg()),
+        Value::Real(a) => Value::Real(-a),
+        Value::TimeSpan(a) => Value::TimeSpan(a.checked_neg()?),
+        Value::Decimal(digits) => Value::Decimal(match digits.strip_prefix('-') {
+            Some(positive) => positive.to_owned(),
+            None => format!("-{digits}"),
+        }),
+        Value::Null(ty) => Value::Null(*ty),
+        _ => return None,
+    })
+}
+
+/// The constant converted, where that loses nothing and needs no engine.
+pub(crate) fn convert(value: &Value, to: Type) -> Option<Value> {
+    Some(match (value, to) {
+        (value, to) if value.ty() == to => value.clone(),
+        (Value::Null(_), Type::String) => Value::String(String::new()),
+        (Value::Null(_), to) => Value::Null(to),
+        (Value::Int(a), Type::Long) => Value::Long(i64::from(*a)),
+        (Value::Int(a), Type::Real) => Value::Real(f64::from(*a)),
+        (Value::Int(a), Type::Decimal) => Value::Decimal(a.to_string()),
+        (Value::Long(a), Type::Int) => Value::Int(i32::try_from(*a).ok()?),
+        (Value::Long(a), Type::Real) => Value::Real(*a as f64),
+        (Value::Long(a), Type::Decimal) => Value::Decimal(a.to_string()),
+        (Value::Bool(a), Type::Int) => Value::Int(i32::from(*a)),
+        (Value::Bool(a), Type::Long) => Value::Long(i64::from(*a)),
+        (Value::Bool(a), Type::Dynamic) => Value::Dynamic(a.to_string()),
+        (Value::Int(a), Type::Dynamic) => Value::Dynamic(a.to_string()),
+        (Value::Long(a), Type::Dynamic) => Value::Dynamic(a.to_string()),
+        (Value::String(a), Type::Dynamic) => Value::Dynamic(json_string(a)),
+        (Value::String(a), Type::Guid) => Value::Guid(guid(a)?),
+        (Value::Int(a), Type::String) => Value::String(a.to_string()),
+        (Value::Long(a), Type::String) => Value::String(a.to_string()),
+        (Value::Guid(a), Type::String) => Value::String(a.clone()),
+        _ => return None,
+    })
+}
+
+fn guid(text: &str) -> Option<String> {
+    let text = text.trim().trim_start_matches('{').trim_end_matches('}').to_lowercase();
+    let digits: String = text.chars().filter(|c| *c != '-').collect();
+    if digits.len() != 32 || !digits.chars().all(|c| c.is_ascii_hexdigit()) {
+        return None;
+    }
+    let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
+    Some(format!(
+        "{}-{}-{}-{}-{}",
+        part(0, 8),
+        part(8, 12),
+        part(12, 16),
+        part(16, 20),
+        part(20, 32)
+    ))
+}
+
+/// A JSON string.
+pub(crate) fn json_string(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if u32::from(c) < 0x20 => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// The whole number a constant expression is.
+pub(crate) fn integer(expr: &Expr) -> Option<i64> {
+    match &expr.kind {
+        ExprKind::Literal(Value::Long(n)) => Some(*n),
+        ExprKind::Literal(Value::Int(n)) => Some(i64::from(*n)),
+        _ => None,
+    }
+}
+
+/// The text a constant expression is.
+pub(crate) fn text(expr: &Expr) -> Option<&str> {
+    match &expr.kind {
+        ExprKind::Literal(Value::String(text)) => Some(text),
+        _ => None,
+    }
+}

@@ -1,0 +1,186 @@
+//! Operators that work inside of a row or a group: `mv-expand`, `mv-apply`, `partition`.
+
+use super::expr::Ctx;
+use super::{Binder, Bound, Reported, Scope};
+use crate::bound::{BagExpansion, Column, ExpandItem, Expr, Rel, RelKind};
+use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::syntax::ast;
+use crate::types::Type;
+
+/// What `mv-expand` and `mv-apply` share.
+struct Expansion {
+    items: Vec<ExpandItem>,
+    index: Option<Column>,
+    limit: Option<u64>,
+    /// Columns of the input, with outputs in the places of those they replace, the others behind
+    columns: Vec<Column>,
+}
+
+impl Binder<'_> {
+    fn expansion(
+        &mut self,
+        operator: &ast::Operator,
+        items: &[ast::ExpandItem],
+        limit: Option<&ast::Expr>,
+        input: &Rel,
+        scope: &Scope,
+    ) -> Bound<Expansion> {
+        let limit = self.limit_value(limit, scope);
+        let ctx = Ctx::row(scope, input);
+        let mut columns = input.columns.clone();
+        let mut bound = Vec::with_capacity(items.len());
+        let mut failed = false;
+        for item in items {
+            let name = item
+                .expr
+                .names
+                .first()
+                .map(|name| name.text.clone())
+                .or_else(|| self.name_of(&item.expr.value))
+                .unwrap_or_else(|| "Column1".to_owned());
+            let source = self.expr(&item.expr.value, &ctx).and_then(|source| self.expandable(source));
+            let (output, source) = match source {
+                Ok(source) => (self.column(name, item.to.unwrap_or(Type::Dynamic)), Some(source)),
+                Err(Reported) => {
+                    failed = true;
+                    (self.poisoned_column(name), None)
+                }
+            };
+            match columns.iter_mut().find(|column| column.name == output.name) {
+                Some(slot) => *slot = output.clone(),
+                None => columns.push(output.clone()),
+            }
+            if let Some(source) = source {
+                bound.push(ExpandItem { source, output });
+            }
+        }
+        let index = match operator.property("with_itemindex") {
+            Some(name) => {
+                let name = self.word(name, scope, "with_itemindex")?;
+                let index = self.column(name, Type::Long);
+                columns.push(index.clone());
+                Some(index)
+            }
+            None => None,
+        };
+        if failed {
+            return Err(Reported);
+        }
+        Ok(Expansion {
+            items: bound,
+            index,
+            limit: limit?,
+            columns,
+        })
+    }
+
+    fn expandable(&mut self, source: Expr) -> Bound<Expr> {
+        if source.ty == Type::Dynamic {
+            return Ok(source);
+        }
+        let problem = Diagnostic::error(
+            Code::Type,
+            source.span,
+            format!("only a dynamic value can be expanded, and this is of type {}", source.ty),
+        );
+        let problem = match source.ty {
+            Type::String => problem.with_help("parse the text first with parse_json(), or split() it"),
+            _ => problem,
+        };
+        Err(self.report(problem))
+    }
+
+    pub(crate) fn mv_expand(
+        &mut self,
+        operator: &ast::Operator,
+        items: &[ast::ExpandItem],
+        limit: Option<&ast::Expr>,
+        input: Rel,
+        scope: &Scope,
+    ) -> Bound<Rel> {
+        let bag = match operator.property("bagexpansion").or_else(|| operator.property("kind")) {
+            Some(value) => match self.word(value, scope, "bagexpansion")?.as_str() {
+                "bag" => BagExpansion::Bag,
+                "array" => BagExpansion::Array,
+                other => {
+                    let problem = super::suggest::unknown("bag expansion", other, value.span, ["bag", "array"]);
+                    return Err(self.report(problem));
+                }
+            },
+            None => BagExpansion::Bag,
+        };
+        let expansion = self.expansion(operator, items, limit, &input, scope)?;
+        let serialized = input.serialized;
+        let kind = RelKind::MvExpand {
+            input: Box::new(input),
+            items: expansion.items,
+            index: expansion.index,
+            limit: expansion.limit,
+            bag,
+        };
+        Ok(self.rel(kind, expansion.columns, serialized, operator.span))
+    }
+
+    pub(crate) fn mv_apply(
+        &mut self,
+        operator: &ast::Operator,
+        items: &[ast::ExpandItem],
+        limit: Option<&ast::Expr>,
+        body: &ast::Expr,
+        input: Rel,
+        scope: &Scope,
+    ) -> Bound<Rel> {
+        let expansion = self.expansion(operator, items, limit, &input, scope)?;
+        self.outer.push(expansion.columns.clone());
+        let body = self.tabular(body, scope);
+        self.outer.pop();
+        let body = body?;
+        // The input's own columns stay; those of the body that are the input's are the same columns, not second ones.
+        let replaced = |column: &Column| expansion.items.iter().any(|item| item.output.name == column.name);
+        let mut columns: Vec<Column> = input.columns.iter().filter(|column| !replaced(column)).cloned().collect();
+        for column in &body.columns {
+            if columns.iter().any(|known| known.id == column.id) {
+                continue;
+            }
+            let name = super::naming::unique(&column.name, &columns);
+            columns.push(Column {
+                name,
+                ..column.clone()
+            });
+        }
+        let kind = RelKind::MvApply {
+            input: Box::new(input),
+            items: expansion.items,
+            index: expansion.index,
+            limit: expansion.limit,
+            body: Box::new(body),
+        };
+        Ok(self.rel(kind, columns, false, operator.span))
+    }
+
+    pub(crate) fn partition(
+        &mut self,
+        by: &ast::Name,
+        body: &ast::Expr,
+        input: Rel,
+        span: Span,
+        scope: &Scope,
+    ) -> Bound<Rel> {
+        let ctx = Ctx::row(scope, &input);
+        let key = match ctx.find(&by.text) {
+            Some(column) => self.column_use(column, by.span).and_then(|key| self.group_key(key)),
+            None => Err(self.unknown_column(&by.text, by.span, &ctx)),
+        };
+        self.outer.push(input.columns.clone());
+        let body = self.tabular(body, scope);
+        self.outer.pop();
+        let (key, body) = (key?, body?);
+        let columns = body.columns.clone();
+        let kind = RelKind::Partition {
+            input: Box::new(input),
+            key,
+            body: Box::new(body),
+        };
+        Ok(self.rel(kind, columns, false, span))
+    }
+}

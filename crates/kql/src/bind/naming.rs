@@ -1,0 +1,125 @@
+//! Names of result columns that the query does not name.
+//!
+//! A plain column keeps its name, a path joins its steps with `_`, an aggregate is prefixed (`sum_x`, `count_`),
+//! everything else is numbered (`Column1`; in `print`, `print_0` by position).
+
+use super::Binder;
+use super::expr::is_reference;
+use crate::bound::Column;
+use crate::catalog::{Function, FunctionKind, Naming};
+use crate::syntax::ast::{self, ExprKind as Ast};
+use crate::types::Value;
+
+impl Binder<'_> {
+    /// The name an expression has by itself.
+    pub(crate) fn name_of(&self, expr: &ast::Expr) -> Option<String> {
+        match &expr.kind {
+            Ast::Name(name) => Some(name.clone()),
+            Ast::Member { base, member } => match &base.kind {
+                Ast::Name(side) if side.starts_with('$') => Some(member.text.clone()),
+                _ if is_reference(base) => Some(member.text.clone()),
+                _ => self.name_of(base).map(|base| format!("{base}_{}", identifier(&member.text))),
+            },
+            Ast::Element { base, index } => {
+                let base = self.name_of(base)?;
+                match &index.kind {
+                    Ast::Literal(Value::Long(i)) => Some(format!("{base}_{i}")),
+                    Ast::Literal(Value::String(key)) => Some(format!("{base}_{}", identifier(key))),
+                    _ => None,
+                }
+            }
+            Ast::Call { name, arguments } => self.call_name(&name.text, arguments),
+            _ => None,
+        }
+    }
+
+    fn call_name(&self, name: &str, arguments: &[ast::Argument]) -> Option<String> {
+        let catalog = self.env.catalog;
+        let function = catalog
+            .function(FunctionKind::Aggregate, name)
+            .or_else(|| catalog.function(FunctionKind::Scalar, name))
+            .or_else(|| catalog.function(FunctionKind::Window, name))?;
+        match function.naming {
+            Naming::Positional | Naming::Columns => None,
+            Naming::Argument => self.name_of(&arguments.first()?.value),
+            Naming::Prefix(prefix) => Some(self.prefixed(prefix, arguments)),
+            Naming::Percentile | Naming::Tuple(_) => self.output_names(function, arguments, 1).into_iter().next(),
+        }
+    }
+
+    fn prefixed(&self, prefix: &str, arguments: &[ast::Argument]) -> String {
+        let argument = arguments
+            .first()
+            .and_then(|argument| self.name_of(&argument.value))
+            .unwrap_or_default();
+        format!("{prefix}_{argument}")
+    }
+
+    /// Names of all results of a function that has several.
+    pub(crate) fn output_names(
+        &self,
+        function: &Function,
+        arguments: &[ast::Argument],
+        outputs: usize,
+    ) -> Vec<String> {
+        let argument = |index: usize| {
+            arguments
+                .get(index)
+                .and_then(|argument| self.name_of(&argument.value))
+                .unwrap_or_default()
+        };
+        match function.naming {
+            Naming::Percentile => {
+                // The percentiles are the last arguments, one for each result.
+                let first = arguments.len().saturating_sub(outputs);
+                arguments
+                    .iter()
+                    .skip(first)
+                    .map(|percentile| format!("percentile_{}_{}", argument(0), number_name(&percentile.value)))
+                    .collect()
+            }
+            Naming::Tuple(templates) => (0..outputs)
+                .map(|index| match templates {
+                    [only] => only.replace("{}", &argument(index)),
+                    _ => templates.get(index).map_or_else(String::new, |name| name.replace("{}", &argument(0))),
+                })
+                .collect(),
+            Naming::Prefix(prefix) => vec![self.prefixed(prefix, arguments)],
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn number_name(expr: &ast::Expr) -> String {
+    match &expr.kind {
+        Ast::Literal(Value::Long(n)) => n.to_string(),
+        Ast::Literal(Value::Int(n)) => n.to_string(),
+        Ast::Literal(Value::Real(n)) => identifier(&n.to_string()),
+        Ast::Literal(Value::Decimal(n)) => identifier(n),
+        Ast::Name(name) => name.clone(),
+        _ => String::new(),
+    }
+}
+
+/// Text as part of a name: what is no letter, digit or `_` becomes `_`.
+pub(crate) fn identifier(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_alphanumeric() || c == '_' { c } else { '_' })
+        .collect()
+}
+
+/// A name that no column has: the name itself, or with the first number behind it that is free.
+pub(crate) fn unique<'c>(name: &str, taken: impl IntoIterator<Item = &'c Column> + Clone) -> String {
+    let is_taken = |candidate: &str| taken.clone().into_iter().any(|column| column.name == candidate);
+    if !is_taken(name) {
+        return name.to_owned();
+    }
+    let mut number = 1usize;
+    loop {
+        let candidate = format!("{name}{number}");
+        if !is_taken(&candidate) {
+            return candidate;
+        }
+        number += 1;
+    }
+}

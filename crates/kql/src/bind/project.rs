@@ -1,0 +1,394 @@
+//! `project` and its kin, `extend`, `serialize`: exactly these columns.
+
+use super::expr::Ctx;
+use super::naming::unique;
+use super::{Binder, Bound, Reported, Scope, suggest};
+use crate::bound::{Column, Expr, ExprKind, PathStep, Rel, RelKind};
+use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::syntax::ast;
+use crate::types::{Type, Value};
+
+/// How columns without a name are numbered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Numbering {
+    /// `Column1`: by the number of nameless ones
+    Column,
+    /// `print_0`: by position
+    Print,
+}
+
+/// A column of a projection, before its name is settled.
+struct Item {
+    /// Given by the query
+    explicit: Option<ast::Name>,
+    /// What the expression would be called; `None`: numbered
+    implicit: Option<String>,
+    /// `Err`: did not bind
+    value: Bound<Expr>,
+}
+
+impl Binder<'_> {
+    /// Binds the items of a projection; one item gives several columns when it calls a function of several results.
+    fn items(&mut self, items: &[ast::NamedExpr], ctx: &Ctx<'_>) -> Vec<Item> {
+        let mut bound = Vec::with_capacity(items.len());
+        for item in items {
+            self.tuple = None;
+            let value = self.expr(&item.value, ctx);
+            let tuple = match item.value.kind {
+                ast::ExprKind::Call { .. } => self.tuple.take(),
+                _ => None,
+            };
+            match (value, tuple) {
+                (Ok(value), Some(results)) => {
+                    let wanted = if item.names.is_empty() {
+                        results.len()
+                    } else {
+                        item.names.len()
+                    };
+                    for (index, (name, ty)) in results.into_iter().take(wanted).enumerate() {
+                        bound.push(Item {
+                            explicit: item.names.get(index).cloned(),
+                            implicit: Some(name),
+                            value: Ok(result_of(value.clone(), index, ty)),
+                        });
+                    }
+                }
+                (Ok(value), None) if item.names.len() > 1 && value.ty == Type::Dynamic => {
+                    for (index, name) in item.names.iter().enumerate() {
+                        bound.push(Item {
+                            explicit: Some(name.clone()),
+                            implicit: None,
+                            value: Ok(result_of(value.clone(), index, Type::Dynamic)),
+                        });
+                    }
+                }
+                (value, _) => bound.push(Item {
+                    explicit: item.names.first().cloned(),
+                    implicit: self.name_of(&item.value),
+                    value,
+                }),
+            }
+        }
+        bound
+    }
+
+    /// `project`, `print`.
+    pub(crate) fn projection(
+        &mut self,
+        items: &[ast::NamedExpr],
+        input: Rel,
+        span: Span,
+        scope: &Scope,
+        numbering: Numbering,
+    ) -> Bound<Rel> {
+        let bound = self.items(items, &Ctx::projection(scope, &input));
+        let mut columns: Vec<Column> = Vec::with_capacity(bound.len());
+        let mut exprs = Vec::with_capacity(bound.len());
+        let mut unnamed = 0usize;
+        let mut failed = false;
+        for (position, item) in bound.into_iter().enumerate() {
+            let name = match (&item.explicit, item.implicit) {
+                (Some(name), _) => {
+                    if columns.iter().any(|column| column.name == name.text) {
+                        self.duplicate(name);
+                        failed = true;
+                    }
+                    name.text.clone()
+                }
+                (None, Some(name)) if numbering == Numbering::Column || is_column_like(&name) => {
+                    unique(&name, &columns)
+                }
+                _ => match numbering {
+                    Numbering::Column => {
+                        unnamed += 1;
+                        unique(&format!("Column{unnamed}"), &columns)
+                    }
+                    Numbering::Print => unique(&format!("print_{position}"), &columns),
+                },
+            };
+            match item.value {
+                Ok(value) => {
+                    columns.push(self.column(name, value.ty));
+                    exprs.push(value);
+                }
+                Err(Reported) => {
+                    columns.push(self.poisoned_column(name));
+                    failed = true;
+                }
+            }
+        }
+        let serialized = input.serialized;
+        if failed {
+            return Ok(self.broken(columns, serialized, span));
+        }
+        let kind = RelKind::Project {
+            input: Box::new(input),
+            exprs,
+        };
+        Ok(self.rel(kind, columns, serialized, span))
+    }
+
+    pub(crate) fn project(
+        &mut self,
+        items: &[ast::NamedExpr],
+        input: Rel,
+        span: Span,
+        scope: &Scope,
+    ) -> Bound<Rel> {
+        self.projection(items, input, span, scope, Numbering::Column)
+    }
+
+    pub(crate) fn duplicate(&mut self, name: &ast::Name) -> Reported {
+        let problem = Diagnostic::error(
+            Code::Semantic,
+            name.span,
+            format!("there is a column '{}' already", name.text),
+        )
+        .with_help("give it another name");
+        self.report(problem)
+    }
+
+    /// `extend`: a column of that name is replaced where it stands, others come behind.
+    pub(crate) fn extend(
+        &mut self,
+        items: &[ast::NamedExpr],
+        input: Rel,
+        span: Span,
+        scope: &Scope,
+        replace: bool,
+    ) -> Bound<Rel> {
+        let bound = self.items(items, &Ctx::projection(scope, &input));
+        let place = self.place(span);
+        let mut columns = input.columns.clone();
+        let mut exprs: Vec<Expr> = columns.iter().map(|column| Expr::column(column, place)).collect();
+        let mut added: Vec<String> = Vec::new();
+        let mut unnamed = 0usize;
+        let mut failed = false;
+        for item in bound {
+            let name = match (&item.explicit, item.implicit) {
+                (Some(name), _) => {
+                    if added.contains(&name.text) {
+                        self.duplicate(name);
+                        failed = true;
+                    }
+                    name.text.clone()
+                }
+                (None, Some(name)) if !added.contains(&name) => name,
+                (None, Some(name)) => unique(&name, &columns),
+                (None, None) => {
+                    unnamed += 1;
+                    unique(&format!("Column{unnamed}"), &columns)
+                }
+            };
+            added.push(name.clone());
+            let (column, value) = match item.value {
+                Ok(value) => (self.column(name, value.ty), value),
+                Err(Reported) => {
+                    failed = true;
+                    let column = self.poisoned_column(name);
+                    let value = Expr::column(&column, place);
+                    (column, value)
+                }
+            };
+            match columns.iter().position(|known| known.name == column.name) {
+                Some(index) if replace => {
+                    if let (Some(slot), Some(expr)) = (columns.get_mut(index), exprs.get_mut(index)) {
+                        *slot = column;
+                        *expr = value;
+                    }
+                }
+                _ => {
+                    columns.push(column);
+                    exprs.push(value);
+                }
+            }
+        }
+        let serialized = input.serialized;
+        if failed {
+            return Ok(self.broken(columns, serialized, span));
+        }
+        let kind = RelKind::Project {
+            input: Box::new(input),
+            exprs,
+        };
+        Ok(self.rel(kind, columns, serialized, span))
+    }
+
+    /// A projection of columns as they are.
+    pub(crate) fn keep(&mut self, columns: Vec<Column>, input: Rel, span: Span) -> Rel {
+        let place = self.place(span);
+        let exprs = columns.iter().map(|column| Expr::column(column, place)).collect();
+        let serialized = input.serialized;
+        let kind = RelKind::Project {
+            input: Box::new(input),
+            exprs,
+        };
+        self.rel(kind, columns, serialized, span)
+    }
+
+    /// Reports patterns that are plain names of no column.
+    fn check_patterns(&mut self, patterns: &[ast::Name], input: &Rel) {
+        for pattern in patterns {
+            if !pattern.text.contains('*') && !input.columns.iter().any(|column| column.name == pattern.text) {
+                let names = input.columns.iter().map(|column| column.name.as_str());
+                let problem = suggest::unknown("column", &pattern.text, pattern.span, names);
+                self.report(problem);
+            }
+        }
+    }
+
+    pub(crate) fn project_away(&mut self, patterns: &[ast::Name], input: Rel, span: Span) -> Bound<Rel> {
+        self.check_patterns(patterns, &input);
+        let columns = input
+            .columns
+            .iter()
+            .filter(|column| !patterns.iter().any(|pattern| matches(&pattern.text, &column.name)))
+            .cloned()
+            .collect();
+        Ok(self.keep(columns, input, span))
+    }
+
+    pub(crate) fn project_keep(&mut self, patterns: &[ast::Name], input: Rel, span: Span) -> Bound<Rel> {
+        self.check_patterns(patterns, &input);
+        let columns = input
+            .columns
+            .iter()
+            .filter(|column| patterns.iter().any(|pattern| matches(&pattern.text, &column.name)))
+            .cloned()
+            .collect();
+        Ok(self.keep(columns, input, span))
+    }
+
+    pub(crate) fn project_rename(
+        &mut self,
+        items: &[(ast::Name, ast::Name)],
+        input: Rel,
+        span: Span,
+    ) -> Bound<Rel> {
+        let mut columns = input.columns.clone();
+        for (new, old) in items {
+            let Some(index) = input.columns.iter().position(|column| column.name == old.text) else {
+                let names = input.columns.iter().map(|column| column.name.as_str());
+                let problem = suggest::unknown("column", &old.text, old.span, names);
+                self.report(problem);
+                continue;
+            };
+            let renamed_away = |name: &str| items.iter().any(|(_, old)| old.text == name);
+            let taken = columns.iter().enumerate().any(|(other, column)| {
+                other != index && column.name == new.text && !renamed_away(&column.name)
+            });
+            if taken {
+                self.duplicate(new);
+            }
+            if let Some(column) = columns.get_mut(index) {
+                column.name = new.text.clone();
+            }
+        }
+        Ok(self.keep(columns, input, span))
+    }
+
+    pub(crate) fn project_reorder(&mut self, items: &[ast::ReorderItem], input: Rel, span: Span) -> Bound<Rel> {
+        let patterns: Vec<ast::Name> = items.iter().map(|item| item.pattern.clone()).collect();
+        self.check_patterns(&patterns, &input);
+        let mut columns: Vec<Column> = Vec::with_capacity(input.columns.len());
+        for item in items {
+            let mut found: Vec<Column> = input
+                .columns
+                .iter()
+                .filter(|column| matches(&item.pattern.text, &column.name))
+                .filter(|column| !columns.iter().any(|known| known.id == column.id))
+                .cloned()
+                .collect();
+            match item.order.as_deref() {
+                Some("asc") => found.sort_by(|a, b| a.name.cmp(&b.name)),
+                Some("desc") => found.sort_by(|a, b| b.name.cmp(&a.name)),
+                Some("granny-asc") => found.sort_by_key(|column| granny(&column.name)),
+                Some("granny-desc") => {
+                    found.sort_by_key(|column| std::cmp::Reverse(granny(&column.name)));
+                }
+                _ => {}
+            }
+            columns.extend(found);
+        }
+        let rest: Vec<Column> = input
+            .columns
+            .iter()
+            .filter(|column| !columns.iter().any(|known| known.id == column.id))
+            .cloned()
+            .collect();
+        columns.extend(rest);
+        Ok(self.keep(columns, input, span))
+    }
+}
+
+/// One result of a call that gives an array of results.
+fn result_of(call: Expr, index: usize, ty: Type) -> Expr {
+    let span = call.span;
+    let element = Expr {
+        kind: ExprKind::Path {
+            base: Box::new(call),
+            steps: vec![PathStep::Index(index as i64)],
+        },
+        ty: Type::Dynamic,
+        span,
+    };
+    super::typing::cast(element, ty)
+}
+
+/// Names that `print` keeps: those of variables and what is made of them.
+fn is_column_like(name: &str) -> bool {
+    !name.is_empty()
+}
+
+/// Natural order: runs of digits by their number.
+fn granny(name: &str) -> Vec<(String, u64)> {
+    let mut parts = Vec::new();
+    let mut text = String::new();
+    let mut digits = String::new();
+    for c in name.chars() {
+        if c.is_ascii_digit() {
+            digits.push(c);
+            continue;
+        }
+        if !digits.is_empty() {
+            parts.push((std::mem::take(&mut text), digits.parse().unwrap_or(u64::MAX)));
+            digits.clear();
+        }
+        text.push(c);
+    }
+    parts.push((text, digits.parse().unwrap_or(0)));
+    parts
+}
+
+/// Whether a name fits a pattern with `*`.
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(first) = parts.next() else { return false };
+    let Some(mut rest) = name.strip_prefix(first) else {
+        return false;
+    };
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, middle)) = parts.split_last() else {
+        return rest.is_empty();
+    };
+    for part in middle {
+        match rest.find(part) {
+            Some(at) => rest = rest.get(at + part.len()..).unwrap_or_default(),
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+/// A null of a type, as a constant; '' of string.
+pub(crate) fn null(ty: Type, span: Span) -> Expr {
+    let value = match ty {
+        Type::String => Value::String(String::new()),
+        ty => Value::Null(ty),
+    };
+    Expr {
+        kind: ExprKind::Literal(value),
+        ty,
+        span,
+    }
+}

@@ -1,0 +1,332 @@
+//! Types of operators: which they take, what is converted implicitly, what they give.
+//!
+//! Source: Kusto Query Language reference, "Numerical operators", "Datetime / timespan arithmetic", "String operators",
+//! "The dynamic data type" (comparison with scalars is by value of the scalar's type, arithmetic wants a cast).
+
+use super::constant;
+use super::{Binder, Bound};
+use crate::bound::{Expr, ExprKind};
+use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::syntax::ast::{BinaryOp, ListOp};
+use crate::types::Type;
+
+/// The operator as written.
+pub(crate) fn symbol(op: BinaryOp) -> &'static str {
+    use BinaryOp as B;
+    match op {
+        B::Or => "or",
+        B::And => "and",
+        B::Equal => "==",
+        B::NotEqual => "!=",
+        B::Less => "<",
+        B::LessEqual => "<=",
+        B::Greater => ">",
+        B::GreaterEqual => ">=",
+        B::EqualTilde => "=~",
+        B::NotEqualTilde => "!~",
+        B::Add => "+",
+        B::Subtract => "-",
+        B::Multiply => "*",
+        B::Divide => "/",
+        B::Modulo => "%",
+        B::Has => "has",
+        B::NotHas => "!has",
+        B::HasCs => "has_cs",
+        B::NotHasCs => "!has_cs",
+        B::HasPrefix => "hasprefix",
+        B::NotHasPrefix => "!hasprefix",
+        B::HasPrefixCs => "hasprefix_cs",
+        B::NotHasPrefixCs => "!hasprefix_cs",
+        B::HasSuffix => "hassuffix",
+        B::NotHasSuffix => "!hassuffix",
+        B::HasSuffixCs => "hassuffix_cs",
+        B::NotHasSuffixCs => "!hassuffix_cs",
+        B::Contains => "contains",
+        B::NotContains => "!contains",
+        B::ContainsCs => "contains_cs",
+        B::NotContainsCs => "!contains_cs",
+        B::StartsWith => "startswith",
+        B::NotStartsWith => "!startswith",
+        B::StartsWithCs => "startswith_cs",
+        B::NotStartsWithCs => "!startswith_cs",
+        B::EndsWith => "endswith",
+        B::NotEndsWith => "!endswith",
+        B::EndsWithCs => "endswith_cs",
+        B::NotEndsWithCs => "!endswith_cs",
+        B::MatchesRegex => "matches regex",
+        B::Colon => ":",
+    }
+}
+
+/// The list operator as written.
+pub(crate) fn list_symbol(op: ListOp) -> &'static str {
+    match op {
+        ListOp::In => "in",
+        ListOp::NotIn => "!in",
+        ListOp::InTilde => "in~",
+        ListOp::NotInTilde => "!in~",
+        ListOp::HasAny => "has_any",
+        ListOp::HasAll => "has_all",
+    }
+}
+
+/// The conversion function for a type.
+pub(crate) fn conversion(ty: Type) -> &'static str {
+    match ty {
+        Type::Bool => "tobool",
+        Type::Int => "toint",
+        Type::Long => "tolong",
+        Type::Real => "toreal",
+        Type::Decimal => "todecimal",
+        Type::String => "tostring",
+        Type::DateTime => "todatetime",
+        Type::TimeSpan => "totimespan",
+        Type::Guid => "toguid",
+        Type::Dynamic => "todynamic",
+    }
+}
+
+fn rank(ty: Type) -> u8 {
+    match ty {
+        Type::Int => 0,
+        Type::Long => 1,
+        Type::Real => 2,
+        _ => 3,
+    }
+}
+
+/// The wider of two numeric types.
+pub(crate) fn wider(a: Type, b: Type) -> Type {
+    if rank(a) >= rank(b) { a } else { b }
+}
+
+/// The type that values of two types share in one column (branches of `iff`, items of a list).
+pub(crate) fn common(a: Type, b: Type) -> Option<Type> {
+    if a == b {
+        Some(a)
+    } else if a.is_numeric() && b.is_numeric() {
+        Some(wider(a, b))
+    } else if a == Type::Dynamic || b == Type::Dynamic {
+        Some(Type::Dynamic)
+    } else {
+        None
+    }
+}
+
+/// An implicit conversion; constants are converted at once.
+pub(crate) fn cast(expr: Expr, ty: Type) -> Expr {
+    if expr.ty == ty {
+        return expr;
+    }
+    let span = expr.span;
+    if let ExprKind::Literal(value) = &expr.kind
+        && let Some(value) = constant::convert(value, ty)
+    {
+        return Expr {
+            kind: ExprKind::Literal(value),
+            ty,
+            span,
+        };
+    }
+    Expr {
+        kind: ExprKind::Cast(Box::new(expr)),
+        ty,
+        span,
+    }
+}
+
+impl Binder<'_> {
+    /// `left op right`, typed.
+    pub(crate) fn binary(&mut self, op: BinaryOp, left: Expr, right: Expr, span: Span) -> Bound<Expr> {
+        use BinaryOp as B;
+        let (left, right, ty) = match op {
+            B::And | B::Or => (self.condition(left)?, self.condition(right)?, Type::Bool),
+            B::Equal | B::NotEqual | B::Less | B::LessEqual | B::Greater | B::GreaterEqual => {
+                let (left, right) = self.comparable(op, left, right, span)?;
+                (left, right, Type::Bool)
+            }
+            B::Add | B::Subtract | B::Multiply | B::Divide | B::Modulo => self.arithmetic(op, left, right, span)?,
+            _ => {
+                let left = self.text_operand(op, left)?;
+                let right = self.text_operand(op, right)?;
+                (left, right, Type::Bool)
+            }
+        };
+        if let (Some(a), Some(b)) = (left.as_literal(), right.as_literal())
+            && let Some(value) = constant::binary(op, a, b)
+        {
+            return Ok(Expr {
+                ty,
+                kind: ExprKind::Literal(value),
+                span: self.place(span),
+            });
+        }
+        Ok(Expr {
+            kind: ExprKind::Binary {
+                op,
+                left: Box::new(left),
+                right: Box::new(right),
+            },
+            ty,
+            span: self.place(span),
+        })
+    }
+
+    /// A bool, from a bool or a dynamic.
+    pub(crate) fn condition(&mut self, expr: Expr) -> Bound<Expr> {
+        match expr.ty {
+            Type::Bool => Ok(expr),
+            Type::Dynamic => Ok(cast(expr, Type::Bool)),
+            ty => {
+                let problem = Diagnostic::error(
+                    Code::Type,
+                    expr.span,
+                    format!("a condition is wanted here, and this is of type {ty}"),
+                );
+                let problem = match ty {
+                    Type::String => problem.with_help("compare it, e.g. with == or has"),
+                    _ => problem.with_help("compare it, e.g. with == or !="),
+                };
+                Err(self.report(problem))
+            }
+        }
+    }
+
+    fn text_operand(&mut self, op: BinaryOp, expr: Expr) -> Bound<Expr> {
+        match expr.ty {
+            Type::String => Ok(expr),
+            Type::Dynamic => Ok(cast(expr, Type::String)),
+            ty => {
+                let problem = Diagnostic::error(
+                    Code::Type,
+                    expr.span,
+                    format!("'{}' works on strings, and this is of type {ty}", symbol(op)),
+                )
+                .with_help("convert it with tostring()");
+                Err(self.report(problem))
+            }
+        }
+    }
+
+    fn comparable(&mut self, op: BinaryOp, left: Expr, right: Expr, span: Span) -> Bound<(Expr, Expr)> {
+        let equality = matches!(op, BinaryOp::Equal | BinaryOp::NotEqual);
+        match (left.ty, right.ty) {
+            (Type::Dynamic, Type::Dynamic) => self.incomparable(op, &left, &right, span),
+            (Type::Dynamic, ty) => Ok((cast(left, compared_as(ty, equality)), cast(right, compared_as(ty, equality)))),
+            (ty, Type::Dynamic) => Ok((cast(left, compared_as(ty, equality)), cast(right, compared_as(ty, equality)))),
+            (a, b) if a == b => Ok((left, right)),
+            (a, b) if a.is_numeric() && b.is_numeric() => {
+                let ty = wider(a, b);
+                Ok((cast(left, ty), cast(right, ty)))
+            }
+            (Type::Bool, b @ (Type::Int | Type::Long)) => Ok((cast(left, b), right)),
+            (a @ (Type::Int | Type::Long), Type::Bool) => Ok((left, cast(right, a))),
+            (Type::Guid, Type::String) => Ok((left, cast(right, Type::Guid))),
+            (Type::String, Type::Guid) => Ok((cast(left, Type::Guid), right)),
+            _ => self.incomparable(op, &left, &right, span),
+        }
+    }
+
+    fn incomparable<T>(&mut self, op: BinaryOp, left: &Expr, right: &Expr, span: Span) -> Bound<T> {
+        let help = match (left.ty, right.ty) {
+            (Type::Dynamic, Type::Dynamic) => "say what they are, e.g. with tostring() on both sides".to_owned(),
+            // The side that is no constant is the one to convert to the constant's type, unless that is text.
+            (_, ty) if right.as_literal().is_some() => format!("convert the left side with {}()", conversion(ty)),
+            (ty, _) => format!("convert the right side with {}()", conversion(ty)),
+        };
+        let problem = Diagnostic::error(
+            Code::Type,
+            span,
+            format!("'{}' cannot compare {} with {}", symbol(op), left.ty, right.ty),
+        )
+        .with_help(help);
+        Err(self.report(problem))
+    }
+
+    fn arithmetic(&mut self, op: BinaryOp, left: Expr, right: Expr, span: Span) -> Bound<(Expr, Expr, Type)> {
+        use BinaryOp::{Add, Divide, Modulo, Multiply, Subtract};
+        use Type::{DateTime, Dynamic, TimeSpan};
+        // A dynamic beside a scalar is read as the scalar's type.
+        let (left, right) = match (left.ty, right.ty) {
+            (Dynamic, Dynamic) => (left, right),
+            (Dynamic, ty) if ty.is_numeric() => (cast(left, number_beside(ty)), right),
+            (ty, Dynamic) if ty.is_numeric() => (left, cast(right, number_beside(ty))),
+            (Dynamic, TimeSpan) => (cast(left, TimeSpan), right),
+            (TimeSpan, Dynamic) => (left, cast(right, TimeSpan)),
+            (Dynamic, DateTime) if op == Subtract => (cast(left, DateTime), right),
+            (DateTime, Dynamic) if op == Subtract => (left, cast(right, DateTime)),
+            _ => (left, right),
+        };
+        match (op, left.ty, right.ty) {
+            (_, a, b) if a.is_numeric() && b.is_numeric() => {
+                // The arithmetic of the language starts at long.
+                let ty = wider(wider(a, b), Type::Long);
+                Ok((cast(left, ty), cast(right, ty), ty))
+            }
+            (Add | Subtract | Modulo, TimeSpan, TimeSpan) => Ok((left, right, TimeSpan)),
+            (Add | Subtract, DateTime, TimeSpan) | (Add, TimeSpan, DateTime) => Ok((left, right, DateTime)),
+            (Subtract, DateTime, DateTime) => Ok((left, right, TimeSpan)),
+            (Modulo, DateTime, TimeSpan) => Ok((left, right, TimeSpan)),
+            (Divide, TimeSpan, TimeSpan) => Ok((left, right, Type::Real)),
+            (Multiply | Divide, TimeSpan, b) if b.is_numeric() => {
+                let ty = if b == Type::Int { Type::Long } else { b };
+                Ok((left, cast(right, ty), TimeSpan))
+            }
+            (Multiply, a, TimeSpan) if a.is_numeric() => {
+                let ty = if a == Type::Int { Type::Long } else { a };
+                Ok((cast(left, ty), right, TimeSpan))
+            }
+            (_, a, b) => {
+                let help = match (a, b) {
+                    (Type::String, _) | (_, Type::String) if op == Add => "join texts with strcat()",
+                    (Dynamic, Dynamic) => "say what they are, e.g. with tolong() or toreal() on both sides",
+                    _ => "convert one side, e.g. with tolong(), toreal() or totimespan()",
+                };
+                let problem = Diagnostic::error(
+                    Code::Type,
+                    span,
+                    format!("'{}' is not defined for {a} and {b}", symbol(op)),
+                )
+                .with_help(help);
+                Err(self.report(problem))
+            }
+        }
+    }
+
+    /// Casts expressions to the type they share.
+    pub(crate) fn unify(&mut self, exprs: Vec<Expr>, what: &str) -> Bound<(Vec<Expr>, Type)> {
+        let Some(mut ty) = exprs.first().map(|expr| expr.ty) else {
+            return Ok((exprs, Type::Dynamic));
+        };
+        for expr in &exprs {
+            match common(ty, expr.ty) {
+                Some(shared) => ty = shared,
+                None => {
+                    let other = expr.ty;
+                    return self.error(
+                        Code::Type,
+                        expr.span,
+                        format!("{what} must be of one type, and there are {ty} and {other}"),
+                    );
+                }
+            }
+        }
+        Ok((exprs.into_iter().map(|expr| cast(expr, ty)).collect(), ty))
+    }
+}
+
+/// What both sides become when a dynamic meets a scalar: `1.5` in a dynamic must not equal `1`, so order is by real.
+fn compared_as(ty: Type, equality: bool) -> Type {
+    match ty {
+        Type::Int | Type::Long if !equality => Type::Real,
+        Type::Int => Type::Long,
+        ty => ty,
+    }
+}
+
+fn number_beside(ty: Type) -> Type {
+    match ty {
+        Type::Int => Type::Long,
+        ty => ty,
+    }
+}

@@ -170,7 +170,8 @@ pub enum RelKind {
         predicate: Expr,
     },
     /// Exactly these columns: `columns[i]` is `exprs[i]`. Also `extend`, `project-*`, renames.
-    /// Window functions ([`ExprKind::Call`] of kind window) appear only here, over a serialized input
+    /// Window functions ([`ExprKind::Call`] of kind window) appear only here, over a serialized input, perhaps nested
+    /// in one another (`row_number(1, x != prev(x))`)
     Project {
         /// Rows
         input: Box<Rel>,
@@ -237,8 +238,9 @@ pub enum RelKind {
         /// What a bag becomes
         bag: BagExpansion,
     },
-    /// `mv-apply`: the body over the expanded rows of each input row. Columns: those of the input, then those of the body.
-    /// In the body the expanded rows are [`RelKind::Outer`]
+    /// `mv-apply`: the body over the expanded rows of each input row. Columns, by their ids: those of the input that no item
+    /// replaces, then those of the body that are not the input's own. In the body the expanded rows are
+    /// [`RelKind::Outer`], whose columns are those of the input (same ids), the items' outputs and the index
     MvApply {
         /// Rows
         input: Box<Rel>,
@@ -277,8 +279,17 @@ pub enum RelKind {
         /// `parse-where`: rows without a match go
         filter: bool,
     },
-    /// An operator that is a function of whole relations and has no node of its own (`make-series`, `top-nested`,
-    /// `scan`, `reduce`, plugins of `evaluate`): name in the catalogue
+    /// An operator that is a function of whole relations and has no node of its own. Where an argument is left out, its
+    /// place holds a null [`OperatorArg::Value`].
+    ///
+    /// | name | args, in order |
+    /// |---|---|
+    /// | `make-series` | Expr axis; Expr (or null) from; Expr (or null) to; Expr step; List of Expr keys; List of List(Aggregate, Expr default); Value bool: the end is included (`in range`); Value bool: `kind=nonempty`. Columns: keys, one dynamic array for each aggregate output, the axis as a dynamic array |
+    /// | `top-nested` | for each level List(Expr count or null, Expr key, Expr value for others or null, Aggregate, Value bool ascending). Columns: key and aggregate outputs of each level |
+    /// | `scan` | List of Expr partition keys; List of List(Expr column, Expr default) of declared columns; Expr column of `with_match_id` or null; List of steps: List(Name step, Value bool optional, Name `all`/`last`/`none`, Expr condition, List of List(Expr column, Expr value), List of Expr state). A step's state has a column for each column of the input and each declared one: `s1.x` in any expression is that column. Columns: input, declared, match id |
+    /// | `reduce` | Expr text; Value threshold; Value characters. Columns: Pattern, Count, Representative |
+    /// | `parse-kv` | Expr text; List of List(Name property, Value); List of Expr output columns. Columns: those of the input that are not replaced, then the outputs |
+    /// | a plugin of `evaluate` | its arguments: Expr, or List(Name, Expr) for `name=value`. Columns: as declared by `: (schema)` |
     Operator {
         /// Name, e.g. `make-series`, `pivot`
         name: &'static str,
@@ -342,14 +353,17 @@ pub enum ExprKind {
     Literal(Value),
     /// Column of the input
     Column(ColumnId),
-    /// Function of the catalogue, scalar or window; arguments are cast to what it takes
+    /// Function of the catalogue, scalar or window; arguments are cast to what it takes. Of a function with several results
+    /// ([`crate::catalog::Naming::Tuple`]) the value is one dynamic array of all results
     Call {
         /// Name in the catalogue
         function: &'static str,
         /// In order
         args: Vec<Expr>,
     },
-    /// Implicit conversion to `ty` of this expression: int → long → real, int/long → decimal, anything → dynamic.
+    /// Implicit conversion to `ty` of this expression: among the numbers, bool → int or long, string ↔ guid, anything →
+    /// dynamic, dynamic → anything, anything → string (of arguments that are read as text).
+    /// From dynamic it gives null ('' of string) when the value is not of that type: `1.5` is no long, `"5"` no number.
     /// Explicit ones (`tostring`, `tolong`) are calls
     Cast(Box<Expr>),
     /// Operator; both sides have one type, except datetime and timespan arithmetic, and timespan by number

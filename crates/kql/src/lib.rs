@@ -5,12 +5,14 @@
 //!
 //! Source: the public Kusto Query Language reference.
 
+pub mod bind;
 pub mod bound;
 pub mod catalog;
 pub mod diagnostic;
 pub mod syntax;
 pub mod types;
 
+pub use bind::{Environment, bind, compile};
 pub use bound::BoundQuery;
 pub use diagnostic::{Code, Diagnostic, Span};
 pub use types::{Type, Value};

@@ -34,13 +34,7 @@ pub(crate) const FORMS: &[(&str, &str)] = &[
 
 impl Binder<'_> {
     /// A call in a scalar expression.
-    pub(crate) fn call(
-        &mut self,
-        name: &ast::Name,
-        arguments: &[ast::Argument],
-        span: Span,
-        ctx: &Ctx<'_>,
-    ) -> Bound<Expr> {
+    pub(crate) fn call(&mut self, name: &ast::Name, arguments: &[ast::Argument], span: Span, ctx: &Ctx<'_>) -> Bound<Expr> {
         self.tuple = None;
         match ctx.scope.get(&name.text) {
             Some(Binding::Function(function)) => {
@@ -78,16 +72,15 @@ impl Binder<'_> {
                 return self.error(
                     Code::Semantic,
                     name.span,
-                    format!("{}() looks at neighbouring rows and can stand only in extend, project, serialize and where", name.text),
+                    format!(
+                        "{}() looks at neighbouring rows and can stand only in extend, project, serialize and where",
+                        name.text
+                    ),
                 );
             }
             if !ctx.serialized {
-                let problem = Diagnostic::error(
-                    Code::Semantic,
-                    name.span,
-                    format!("{}() needs rows in a defined order", name.text),
-                )
-                .with_help("put '| sort by ...' or '| serialize' in front");
+                let problem = Diagnostic::error(Code::Semantic, name.span, format!("{}() needs rows in a defined order", name.text))
+                    .with_help("put '| sort by ...' or '| serialize' in front");
                 return Err(self.report(problem));
             }
             return self.scalar_call(function, name, arguments, span, ctx);
@@ -140,13 +133,7 @@ impl Binder<'_> {
     }
 
     /// The forms of the language; `None` when the name is none of them.
-    fn form(
-        &mut self,
-        name: &ast::Name,
-        arguments: &[ast::Argument],
-        span: Span,
-        ctx: &Ctx<'_>,
-    ) -> Option<Bound<Expr>> {
+    fn form(&mut self, name: &ast::Name, arguments: &[ast::Argument], span: Span, ctx: &Ctx<'_>) -> Option<Bound<Expr>> {
         let values: Vec<&ast::Expr> = arguments.iter().map(|argument| &argument.value).collect();
         Some(match name.text.as_str() {
             "iff" | "iif" => self.iff(name, &values, span, ctx),
@@ -212,13 +199,7 @@ impl Binder<'_> {
         self.branches(&branches, otherwise, span, ctx)
     }
 
-    fn branches(
-        &mut self,
-        pairs: &[(&ast::Expr, &ast::Expr)],
-        otherwise: &ast::Expr,
-        span: Span,
-        ctx: &Ctx<'_>,
-    ) -> Bound<Expr> {
+    fn branches(&mut self, pairs: &[(&ast::Expr, &ast::Expr)], otherwise: &ast::Expr, span: Span, ctx: &Ctx<'_>) -> Bound<Expr> {
         let mut conditions = Vec::new();
         let mut values = Vec::new();
         for (condition, value) in pairs {
@@ -399,21 +380,13 @@ impl Binder<'_> {
     }
 
     /// The type is known here, except within a dynamic.
-    fn get_type(
-        &mut self,
-        _name: &ast::Name,
-        arguments: &[ast::Argument],
-        span: Span,
-        ctx: &Ctx<'_>,
-    ) -> Option<Bound<Expr>> {
+    fn get_type(&mut self, _name: &ast::Name, arguments: &[ast::Argument], span: Span, ctx: &Ctx<'_>) -> Option<Bound<Expr>> {
         let [argument] = arguments else { return None };
         Some(match self.expr(&argument.value, ctx) {
-            Ok(value) if value.ty == Type::Dynamic => {
-                match self.needed(FunctionKind::Scalar, "gettype", span) {
-                    Ok(function) => self.catalog_call(function, vec![value], &[], span, span),
-                    Err(reported) => Err(reported),
-                }
-            }
+            Ok(value) if value.ty == Type::Dynamic => match self.needed(FunctionKind::Scalar, "gettype", span) {
+                Ok(function) => self.catalog_call(function, vec![value], &[], span, span),
+                Err(reported) => Err(reported),
+            },
             Ok(value) => Ok(Expr::literal(Value::String(value.ty.name().to_owned()), self.place(span))),
             Err(reported) => Err(reported),
         })
@@ -482,13 +455,7 @@ impl Binder<'_> {
     }
 
     /// Types of a call, or a report that shows how the function is used.
-    pub(crate) fn resolve(
-        &mut self,
-        function: &'static Function,
-        args: &[Expr],
-        written: &[ast::Argument],
-        name: Span,
-    ) -> Bound<Resolved> {
+    pub(crate) fn resolve(&mut self, function: &'static Function, args: &[Expr], written: &[ast::Argument], name: Span) -> Bound<Resolved> {
         let known: Vec<Argument<'_>> = args
             .iter()
             .enumerate()
@@ -511,8 +478,7 @@ impl Binder<'_> {
                 let mut help = format!("usage: {}", function.usage);
                 // The commonest mistake has a mend: a conversion.
                 let mut fix = None;
-                if let (Some(index), Some(argument)) =
-                    (wrong.argument, wrong.argument.and_then(|index| written.get(index)))
+                if let (Some(index), Some(argument)) = (wrong.argument, wrong.argument.and_then(|index| written.get(index)))
                     && let Some(Argument { ty, .. }) = known.get(index)
                     && *ty == Type::String
                     && wrong.message.contains(" takes dynamic ")

@@ -2,6 +2,7 @@
 
 use crate::bound::{Expr, ExprKind};
 use crate::syntax::ast::BinaryOp;
+use crate::syntax::literal;
 use crate::types::{Type, Value};
 
 /// The last tick of the year 9999.
@@ -23,16 +24,12 @@ pub(crate) fn binary(op: BinaryOp, left: &Value, right: &Value) -> Option<Value>
         (Add, Value::TimeSpan(a), Value::TimeSpan(b)) => Value::TimeSpan(a.checked_add(*b)?),
         (Subtract, Value::TimeSpan(a), Value::TimeSpan(b)) => Value::TimeSpan(a.checked_sub(*b)?),
         (Subtract, Value::DateTime(a), Value::DateTime(b)) => Value::TimeSpan(a.checked_sub(*b)?),
-        (Add, Value::DateTime(a), Value::TimeSpan(b)) | (Add, Value::TimeSpan(b), Value::DateTime(a)) => {
-            moment(a.checked_add(*b)?)?
-        }
+        (Add, Value::DateTime(a), Value::TimeSpan(b)) | (Add, Value::TimeSpan(b), Value::DateTime(a)) => moment(a.checked_add(*b)?)?,
         (Subtract, Value::DateTime(a), Value::TimeSpan(b)) => moment(a.checked_sub(*b)?)?,
         (Multiply, Value::TimeSpan(a), Value::Long(b)) | (Multiply, Value::Long(b), Value::TimeSpan(a)) => {
             Value::TimeSpan(a.checked_mul(*b)?)
         }
-        (Multiply, Value::TimeSpan(a), Value::Real(b)) | (Multiply, Value::Real(b), Value::TimeSpan(a)) => {
-            span(*a as f64 * b)?
-        }
+        (Multiply, Value::TimeSpan(a), Value::Real(b)) | (Multiply, Value::Real(b), Value::TimeSpan(a)) => span(*a as f64 * b)?,
         (Divide, Value::TimeSpan(a), Value::Long(b)) if *b != 0 => Value::TimeSpan(a.checked_div(*b)?),
         (Divide, Value::TimeSpan(a), Value::Real(b)) => span(*a as f64 / b)?,
         (Divide, Value::TimeSpan(a), Value::TimeSpan(b)) => Value::Real(*a as f64 / *b as f64),
@@ -82,7 +79,13 @@ pub(crate) fn convert(value: &Value, to: Type) -> Option<Value> {
         (Value::Int(a), Type::Dynamic) => Value::Dynamic(a.to_string()),
         (Value::Long(a), Type::Dynamic) => Value::Dynamic(a.to_string()),
         (Value::String(a), Type::Dynamic) => Value::Dynamic(json_string(a)),
-        (Value::String(a), Type::Guid) => Value::Guid(guid(a)?),
+        (Value::String(a), Type::Guid) => Value::Guid(literal::parse_guid(a)?),
+        (Value::Real(a), Type::Decimal) if a.is_finite() => Value::Decimal(literal::parse_decimal(&a.to_string())?),
+        (Value::Decimal(a), Type::Real) => Value::Real(literal::parse_real(a)?),
+        (Value::Real(a), Type::Dynamic) if a.is_finite() => Value::Dynamic(real_json(*a)),
+        (Value::DateTime(a), Type::Dynamic) => Value::Dynamic(json_string(&literal::format_datetime(*a))),
+        (Value::TimeSpan(a), Type::Dynamic) => Value::Dynamic(json_string(&literal::format_timespan(*a))),
+        (Value::Guid(a), Type::Dynamic) => Value::Dynamic(json_string(a)),
         (Value::Int(a), Type::String) => Value::String(a.to_string()),
         (Value::Long(a), Type::String) => Value::String(a.to_string()),
         (Value::Guid(a), Type::String) => Value::String(a.clone()),
@@ -90,39 +93,15 @@ pub(crate) fn convert(value: &Value, to: Type) -> Option<Value> {
     })
 }
 
-fn guid(text: &str) -> Option<String> {
-    let text = text.trim().trim_start_matches('{').trim_end_matches('}').to_lowercase();
-    let digits: String = text.chars().filter(|c| *c != '-').collect();
-    if digits.len() != 32 || !digits.chars().all(|c| c.is_ascii_hexdigit()) {
-        return None;
-    }
-    let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
-    Some(format!(
-        "{}-{}-{}-{}-{}",
-        part(0, 8),
-        part(8, 12),
-        part(12, 16),
-        part(16, 20),
-        part(20, 32)
-    ))
+fn real_json(value: f64) -> String {
+    let text = value.to_string();
+    if text.contains(['.', 'e']) { text } else { format!("{text}.0") }
 }
 
 /// A JSON string.
 pub(crate) fn json_string(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if u32::from(c) < 0x20 => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
+    crate::syntax::json::quote_into(&mut out, text);
     out
 }
 

@@ -22,11 +22,7 @@ impl Binder<'_> {
                 return Ok(rel);
             }
             Some(Binding::Scalar(_)) => {
-                return self.error(
-                    Code::Type,
-                    span,
-                    format!("a table is wanted here, and '{name}' is a value"),
-                );
+                return self.error(Code::Type, span, format!("a table is wanted here, and '{name}' is a value"));
             }
             Some(Binding::Function(function)) => {
                 let function = function.clone();
@@ -112,13 +108,7 @@ impl Binder<'_> {
     }
 
     /// A call that gives a table.
-    pub(crate) fn table_call(
-        &mut self,
-        name: &ast::Name,
-        arguments: &[ast::Argument],
-        span: Span,
-        scope: &Scope,
-    ) -> Bound<Rel> {
+    pub(crate) fn table_call(&mut self, name: &ast::Name, arguments: &[ast::Argument], span: Span, scope: &Scope) -> Bound<Rel> {
         let ctx = Ctx::constant(scope);
         match scope.get(&name.text) {
             Some(Binding::Function(function)) => {
@@ -142,11 +132,7 @@ impl Binder<'_> {
                     _ => self.error(Code::Arguments, argument.value.span, "the name of the table must be a string"),
                 }
             }
-            ("materialize" | "table", _) => self.error(
-                Code::Arguments,
-                name.span,
-                format!("{}() takes 1 argument", name.text),
-            ),
+            ("materialize" | "table", _) => self.error(Code::Arguments, name.span, format!("{}() takes 1 argument", name.text)),
             _ => match self.stored_function(&name.text, span)? {
                 Some(function) => self.apply_tabular(&function, arguments, None, span, &ctx),
                 None => {
@@ -194,7 +180,11 @@ impl Binder<'_> {
                 }
             },
             Ast::MethodCall { base, .. } => self.local_reference(base),
-            _ => self.error(Code::Syntax, base.span, "only database(), workspace() and cluster() can be followed by '.name()'"),
+            _ => self.error(
+                Code::Syntax,
+                base.span,
+                "only database(), workspace() and cluster() can be followed by '.name()'",
+            ),
         }
     }
 
@@ -208,13 +198,7 @@ impl Binder<'_> {
     }
 
     /// `datatable(a: long) [1, 2]`
-    pub(crate) fn datatable(
-        &mut self,
-        columns: &[(ast::Name, Type)],
-        values: &[ast::Expr],
-        span: Span,
-        scope: &Scope,
-    ) -> Bound<Rel> {
+    pub(crate) fn datatable(&mut self, columns: &[(ast::Name, Type)], values: &[ast::Expr], span: Span, scope: &Scope) -> Bound<Rel> {
         if columns.is_empty() {
             return self.error(Code::Syntax, span, "a datatable has at least one column");
         }

@@ -143,10 +143,7 @@ impl Binder<'_> {
                 continue;
             }
             let name = super::naming::unique(&column.name, &columns);
-            columns.push(Column {
-                name,
-                ..column.clone()
-            });
+            columns.push(Column { name, ..column.clone() });
         }
         let kind = RelKind::MvApply {
             input: Box::new(input),
@@ -158,14 +155,7 @@ impl Binder<'_> {
         Ok(self.rel(kind, columns, false, operator.span))
     }
 
-    pub(crate) fn partition(
-        &mut self,
-        by: &ast::Name,
-        body: &ast::Expr,
-        input: Rel,
-        span: Span,
-        scope: &Scope,
-    ) -> Bound<Rel> {
+    pub(crate) fn partition(&mut self, by: &ast::Name, body: &ast::Expr, input: Rel, span: Span, scope: &Scope) -> Bound<Rel> {
         let ctx = Ctx::row(scope, &input);
         let key = match ctx.find(&by.text) {
             Some(column) => self.column_use(column, by.span).and_then(|key| self.group_key(key)),

@@ -65,10 +65,7 @@ impl<'c> Ctx<'c> {
 
     /// The same without aggregates: inside the arguments of one.
     pub(crate) fn without_aggregates(self) -> Ctx<'c> {
-        Ctx {
-            aggregates: None,
-            ..self
-        }
+        Ctx { aggregates: None, ..self }
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&'c Column> {
@@ -107,16 +104,9 @@ impl Binder<'_> {
                 }
             }
             Ast::Binary { .. } => self.chain(expr, ctx),
-            Ast::Between {
-                value,
-                low,
-                high,
-                negated,
-            } => self.between(value, low, high, *negated, expr.span, ctx),
+            Ast::Between { value, low, high, negated } => self.between(value, low, high, *negated, expr.span, ctx),
             Ast::List { op, value, items } => self.list(*op, value, items, expr.span, ctx),
-            Ast::Star | Ast::Wildcard(_) => {
-                self.error(Code::Syntax, expr.span, "columns by wildcard cannot stand in an expression")
-            }
+            Ast::Star | Ast::Wildcard(_) => self.error(Code::Syntax, expr.span, "columns by wildcard cannot stand in an expression"),
             Ast::Pipe { .. } | Ast::DataTable { .. } | Ast::ExternalData { .. } | Ast::Source(_) => {
                 let problem = Diagnostic::error(Code::Type, expr.span, "a value is wanted here, and this is a table")
                     .with_help("toscalar(...) gives the first column of its first row");
@@ -137,17 +127,13 @@ impl Binder<'_> {
                 return Ok(value);
             }
             Some(Binding::Table(_)) => {
-                let problem = Diagnostic::error(
-                    Code::Type,
-                    span,
-                    format!("a value is wanted here, and '{name}' is a table"),
-                )
-                .with_help(format!("toscalar({name}) gives the first column of its first row"));
+                let problem = Diagnostic::error(Code::Type, span, format!("a value is wanted here, and '{name}' is a table"))
+                    .with_help(format!("toscalar({name}) gives the first column of its first row"));
                 return Err(self.report(problem));
             }
             Some(Binding::Function(_)) => {
-                let problem = Diagnostic::error(Code::Type, span, format!("'{name}' is a function"))
-                    .with_help(format!("call it: {name}(...)"));
+                let problem =
+                    Diagnostic::error(Code::Type, span, format!("'{name}' is a function")).with_help(format!("call it: {name}(...)"));
                 return Err(self.report(problem));
             }
             Some(Binding::Broken) => return Err(Reported),
@@ -310,9 +296,7 @@ impl Binder<'_> {
         for (op, right, span) in rights.into_iter().rev() {
             let right = self.expr(right, ctx);
             result = match (result, right) {
-                (Ok(_), Ok(_)) if op == BinaryOp::Colon => {
-                    self.error(Code::Syntax, span, "':' can be used only in search; use has")
-                }
+                (Ok(_), Ok(_)) if op == BinaryOp::Colon => self.error(Code::Syntax, span, "':' can be used only in search; use has"),
                 (Ok(left), Ok(right)) => self.binary(op, left, right, span),
                 _ => Err(Reported),
             };
@@ -320,15 +304,7 @@ impl Binder<'_> {
         result
     }
 
-    fn between(
-        &mut self,
-        value: &ast::Expr,
-        low: &ast::Expr,
-        high: &ast::Expr,
-        negated: bool,
-        span: Span,
-        ctx: &Ctx<'_>,
-    ) -> Bound<Expr> {
+    fn between(&mut self, value: &ast::Expr, low: &ast::Expr, high: &ast::Expr, negated: bool, span: Span, ctx: &Ctx<'_>) -> Bound<Expr> {
         let (value, low, high) = (self.expr(value, ctx), self.expr(low, ctx), self.expr(high, ctx));
         let (value, low, mut high) = (value?, low?, high?);
         if high.ty == Type::TimeSpan && low.ty == Type::DateTime {
@@ -352,14 +328,7 @@ impl Binder<'_> {
         self.binary(both, above, below, span)
     }
 
-    fn list(
-        &mut self,
-        op: ListOp,
-        value: &ast::Expr,
-        items: &[ast::Expr],
-        span: Span,
-        ctx: &Ctx<'_>,
-    ) -> Bound<Expr> {
+    fn list(&mut self, op: ListOp, value: &ast::Expr, items: &[ast::Expr], span: Span, ctx: &Ctx<'_>) -> Bound<Expr> {
         let value = self.expr(value, ctx);
         let textual = !matches!(op, ListOp::In | ListOp::NotIn);
         if let [item] = items
@@ -403,10 +372,7 @@ impl Binder<'_> {
                     return self.error(
                         Code::Type,
                         place,
-                        format!(
-                            "'{}' compares with {value_type}, and this is of type {item_type}",
-                            list_symbol(op)
-                        ),
+                        format!("'{}' compares with {value_type}, and this is of type {item_type}", list_symbol(op)),
                     );
                 }
             }
@@ -492,11 +458,7 @@ impl Binder<'_> {
     }
 
     /// Binds a list of expressions, reporting what is wrong with each.
-    pub(crate) fn exprs_of<'e>(
-        &mut self,
-        exprs: impl IntoIterator<Item = &'e ast::Expr>,
-        ctx: &Ctx<'_>,
-    ) -> Bound<Vec<Expr>> {
+    pub(crate) fn exprs_of<'e>(&mut self, exprs: impl IntoIterator<Item = &'e ast::Expr>, ctx: &Ctx<'_>) -> Bound<Vec<Expr>> {
         let bound: Vec<Bound<Expr>> = exprs.into_iter().map(|expr| self.expr(expr, ctx)).collect();
         bound.into_iter().collect()
     }

@@ -231,22 +231,15 @@ impl Binder<'_> {
                     None => self.is_table_name(name),
                 }
             }
-            Ast::Member { base, member } => {
-                super::expr::is_reference(base) && self.env.schema.entity(&member.text).is_some()
-            }
+            Ast::Member { base, member } => super::expr::is_reference(base) && self.env.schema.entity(&member.text).is_some(),
             Ast::Call { name, .. } => self.is_tabular_call(&name.text, ctx.scope),
-            Ast::MethodCall { base, name, .. } => {
-                super::expr::is_reference(base) && self.is_tabular_call(&name.text, ctx.scope)
-            }
+            Ast::MethodCall { base, name, .. } => super::expr::is_reference(base) && self.is_tabular_call(&name.text, ctx.scope),
             _ => false,
         }
     }
 
     fn is_table_name(&self, name: &str) -> bool {
-        matches!(
-            self.env.schema.entity(name),
-            Some(Entity::Table { .. } | Entity::View { .. })
-        ) || self.is_stored_tabular(name)
+        matches!(self.env.schema.entity(name), Some(Entity::Table { .. } | Entity::View { .. })) || self.is_stored_tabular(name)
     }
 
     fn is_tabular_call(&self, name: &str, scope: &Scope) -> bool {

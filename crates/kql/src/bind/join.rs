@@ -41,14 +41,7 @@ impl Binder<'_> {
         }
     }
 
-    pub(crate) fn join(
-        &mut self,
-        operator: &ast::Operator,
-        right: &ast::Expr,
-        on: &[JoinKey],
-        left: Rel,
-        scope: &Scope,
-    ) -> Bound<Rel> {
+    pub(crate) fn join(&mut self, operator: &ast::Operator, right: &ast::Expr, on: &[JoinKey], left: Rel, scope: &Scope) -> Bound<Rel> {
         let span = operator.span;
         let kind = self.join_kind(operator, JoinKind::InnerUnique, scope);
         let right = self.tabular(right, scope)?;
@@ -71,14 +64,7 @@ impl Binder<'_> {
     }
 
     /// `lookup`: a left outer (or inner) join that leaves out the keys of the right side.
-    pub(crate) fn lookup(
-        &mut self,
-        operator: &ast::Operator,
-        right: &ast::Expr,
-        on: &[JoinKey],
-        left: Rel,
-        scope: &Scope,
-    ) -> Bound<Rel> {
+    pub(crate) fn lookup(&mut self, operator: &ast::Operator, right: &ast::Expr, on: &[JoinKey], left: Rel, scope: &Scope) -> Bound<Rel> {
         let span = operator.span;
         let kind = self.join_kind(operator, JoinKind::LeftOuter, scope)?;
         if !matches!(kind, JoinKind::LeftOuter | JoinKind::Inner) {
@@ -119,14 +105,7 @@ impl Binder<'_> {
         Ok(self.keep(shown, joined, span))
     }
 
-    fn join_keys(
-        &mut self,
-        on: &[JoinKey],
-        left: &Rel,
-        right: &Rel,
-        keyword: Span,
-        scope: &Scope,
-    ) -> Bound<Vec<(Expr, Expr)>> {
+    fn join_keys(&mut self, on: &[JoinKey], left: &Rel, right: &Rel, keyword: Span, scope: &Scope) -> Bound<Vec<(Expr, Expr)>> {
         if on.is_empty() {
             let problem = Diagnostic::error(Code::Syntax, keyword, "the join does not say on what")
                 .with_help("add 'on Column' or 'on $left.A == $right.B'");
@@ -163,14 +142,7 @@ impl Binder<'_> {
     }
 
     /// `$left.a == $right.b and ...`
-    fn key_conditions(
-        &mut self,
-        expr: &ast::Expr,
-        left: &Rel,
-        right: &Rel,
-        scope: &Scope,
-        keys: &mut Vec<Bound<(Expr, Expr)>>,
-    ) {
+    fn key_conditions(&mut self, expr: &ast::Expr, left: &Rel, right: &Rel, scope: &Scope, keys: &mut Vec<Bound<(Expr, Expr)>>) {
         match &expr.kind {
             Ast::Binary {
                 op: BinaryOp::And,
@@ -193,26 +165,14 @@ impl Binder<'_> {
                 keys.push(self.common_key(&name, left, right, scope));
             }
             _ => {
-                let problem = Diagnostic::error(
-                    Code::Semantic,
-                    expr.span,
-                    "a join can match only by equality of columns",
-                )
-                .with_help("write 'on Column' or 'on $left.A == $right.B', and filter further with where");
+                let problem = Diagnostic::error(Code::Semantic, expr.span, "a join can match only by equality of columns")
+                    .with_help("write 'on Column' or 'on $left.A == $right.B', and filter further with where");
                 keys.push(Err(self.report(problem)));
             }
         }
     }
 
-    fn key_condition(
-        &mut self,
-        a: &ast::Expr,
-        b: &ast::Expr,
-        left: &Rel,
-        right: &Rel,
-        span: Span,
-        scope: &Scope,
-    ) -> Bound<(Expr, Expr)> {
+    fn key_condition(&mut self, a: &ast::Expr, b: &ast::Expr, left: &Rel, right: &Rel, span: Span, scope: &Scope) -> Bound<(Expr, Expr)> {
         let ctx = Ctx {
             sides: Some((&left.columns, &right.columns)),
             ..Ctx::constant(scope)
@@ -221,12 +181,8 @@ impl Binder<'_> {
             (Some("$left"), Some("$right")) => (a, b),
             (Some("$right"), Some("$left")) => (b, a),
             _ => {
-                let problem = Diagnostic::error(
-                    Code::Semantic,
-                    span,
-                    "an equality of a join compares a column of each side",
-                )
-                .with_help("write 'on $left.A == $right.B'");
+                let problem = Diagnostic::error(Code::Semantic, span, "an equality of a join compares a column of each side")
+                    .with_help("write 'on $left.A == $right.B'");
                 return Err(self.report(problem));
             }
         };
@@ -273,10 +229,7 @@ fn side_by_side(left: &[Column], right: &[Column], without: &[ColumnId]) -> Vec<
             continue;
         }
         let name = unique(&column.name, &columns);
-        columns.push(Column {
-            name,
-            ..column.clone()
-        });
+        columns.push(Column { name, ..column.clone() });
     }
     columns
 }

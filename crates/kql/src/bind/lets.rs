@@ -48,8 +48,8 @@ impl Binder<'_> {
             return Err(self.report(problem));
         }
         if !self.is_tabular(expr, &ctx) && matches!(expr.kind, ast::ExprKind::Literal(_) | ast::ExprKind::Binary { .. }) {
-            let problem = Diagnostic::error(Code::Semantic, expr.span, "the query is a value, not a table")
-                .with_help("put 'print' in front");
+            let problem =
+                Diagnostic::error(Code::Semantic, expr.span, "the query is a value, not a table").with_help("put 'print' in front");
             return Err(self.report(problem));
         }
         self.tabular(expr, scope)
@@ -118,11 +118,7 @@ impl Binder<'_> {
 
     fn query_parameter(&mut self, parameter: &ast::Parameter, scope: &Scope) -> Bound<Binding> {
         let ParameterType::Scalar(ty) = &parameter.ty else {
-            return self.error(
-                Code::Semantic,
-                parameter.name.span,
-                "a parameter of a query must be a scalar",
-            );
+            return self.error(Code::Semantic, parameter.name.span, "a parameter of a query must be a scalar");
         };
         let name = &parameter.name.text;
         let parameters = self.env.parameters;
@@ -161,19 +157,6 @@ impl Binder<'_> {
         }
     }
 
-    /// A constant whole number.
-    pub(crate) fn whole_number(&mut self, expr: &ast::Expr, scope: &Scope, what: &str) -> Bound<i64> {
-        match self.constant(expr, scope, what)? {
-            Value::Long(n) => Ok(n),
-            Value::Int(n) => Ok(i64::from(n)),
-            other => self.error(
-                Code::Type,
-                expr.span,
-                format!("{what} must be a whole number, and this is of type {}", other.ty()),
-            ),
-        }
-    }
-
     /// A property that is a bare word or a string: `kind=inner`, `withsource=T`.
     pub(crate) fn word(&mut self, expr: &ast::Expr, scope: &Scope, what: &str) -> Bound<String> {
         match &expr.kind {
@@ -209,12 +192,9 @@ fn parse(value: &Expr, ty: Type) -> Option<Expr> {
     if literal.ty() == ty {
         return Some(value.clone());
     }
-    let parsed = match (literal, ty) {
-        (Value::String(text), Type::Long) => Value::Long(text.trim().parse().ok()?),
-        (Value::String(text), Type::Int) => Value::Int(text.trim().parse().ok()?),
-        (Value::String(text), Type::Real) => Value::Real(text.trim().parse().ok()?),
-        (Value::String(text), Type::Bool) => Value::Bool(text.trim().to_lowercase().parse().ok()?),
-        (other, ty) => super::constant::convert(other, ty)?,
+    let parsed = match literal {
+        Value::String(text) => crate::syntax::literal::parse_typed(ty, text)?,
+        other => super::constant::convert(other, ty)?,
     };
     Some(Expr::literal(parsed, value.span))
 }

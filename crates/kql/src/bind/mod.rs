@@ -182,11 +182,7 @@ impl<'a> Binder<'a> {
     pub(crate) fn column(&mut self, name: impl Into<String>, ty: Type) -> Column {
         let id = ColumnId(self.next_column);
         self.next_column += 1;
-        Column {
-            id,
-            name: name.into(),
-            ty,
-        }
+        Column { id, name: name.into(), ty }
     }
 
     /// A column that stands for an expression that did not bind.

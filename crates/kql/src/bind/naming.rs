@@ -56,12 +56,7 @@ impl Binder<'_> {
     }
 
     /// Names of all results of a function that has several.
-    pub(crate) fn output_names(
-        &self,
-        function: &Function,
-        arguments: &[ast::Argument],
-        outputs: usize,
-    ) -> Vec<String> {
+    pub(crate) fn output_names(&self, function: &Function, arguments: &[ast::Argument], outputs: usize) -> Vec<String> {
         let argument = |index: usize| {
             arguments
                 .get(index)
@@ -81,7 +76,9 @@ impl Binder<'_> {
             Naming::Tuple(templates) => (0..outputs)
                 .map(|index| match templates {
                     [only] => only.replace("{}", &argument(index)),
-                    _ => templates.get(index).map_or_else(String::new, |name| name.replace("{}", &argument(0))),
+                    _ => templates
+                        .get(index)
+                        .map_or_else(String::new, |name| name.replace("{}", &argument(0))),
                 })
                 .collect(),
             Naming::Prefix(prefix) => vec![self.prefixed(prefix, arguments)],

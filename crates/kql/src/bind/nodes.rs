@@ -11,13 +11,7 @@ use crate::syntax::ast::{self, ExprKind as Ast};
 use crate::types::{Type, Value};
 
 impl Binder<'_> {
-    pub(crate) fn top_nested(
-        &mut self,
-        levels: &[ast::TopNestedLevel],
-        input: Rel,
-        span: Span,
-        scope: &Scope,
-    ) -> Bound<Rel> {
+    pub(crate) fn top_nested(&mut self, levels: &[ast::TopNestedLevel], input: Rel, span: Span, scope: &Scope) -> Bound<Rel> {
         let ctx = Ctx::row(scope, &input);
         let mut columns: Vec<Column> = Vec::new();
         let mut args = Vec::with_capacity(levels.len());
@@ -94,23 +88,13 @@ impl Binder<'_> {
         ]))
     }
 
-    pub(crate) fn reduce(
-        &mut self,
-        operator: &ast::Operator,
-        by: &ast::NamedExpr,
-        input: Rel,
-        scope: &Scope,
-    ) -> Bound<Rel> {
+    pub(crate) fn reduce(&mut self, operator: &ast::Operator, by: &ast::NamedExpr, input: Rel, scope: &Scope) -> Bound<Rel> {
         let source = self.expr(&by.value, &Ctx::row(scope, &input))?;
         let source = match source.ty {
             Type::String => source,
             Type::Dynamic => super::typing::cast(source, Type::String),
             ty => {
-                return self.error(
-                    Code::Type,
-                    source.span,
-                    format!("reduce works on text, and this is of type {ty}"),
-                );
+                return self.error(Code::Type, source.span, format!("reduce works on text, and this is of type {ty}"));
             }
         };
         let mut threshold = Value::Real(0.1);
@@ -121,12 +105,7 @@ impl Binder<'_> {
                 "characters" => characters = self.constant(value, scope, "the characters")?,
                 name_text if name_text.starts_with("hint") => {}
                 _ => {
-                    let problem = suggest::unknown(
-                        "property of reduce",
-                        &name.text,
-                        name.span,
-                        ["threshold", "characters"],
-                    );
+                    let problem = suggest::unknown("property of reduce", &name.text, name.span, ["threshold", "characters"]);
                     return Err(self.report(problem));
                 }
             }
@@ -186,17 +165,10 @@ impl Binder<'_> {
             columns.push(column.clone());
             column
         });
-        let visible: Vec<Column> = columns
-            .iter()
-            .take(input.columns.len() + declare.len())
-            .cloned()
-            .collect();
+        let visible: Vec<Column> = columns.iter().take(input.columns.len() + declare.len()).cloned().collect();
         let mut states: Vec<(String, Vec<Column>)> = Vec::with_capacity(steps.len());
         for step in steps {
-            let state = visible
-                .iter()
-                .map(|column| self.column(column.name.clone(), column.ty))
-                .collect();
+            let state = visible.iter().map(|column| self.column(column.name.clone(), column.ty)).collect();
             states.push((step.name.text.clone(), state));
         }
         // A condition sees the row and the states; an assignment may also read what was assigned before.
@@ -223,12 +195,7 @@ impl Binder<'_> {
             .iter()
             .skip(input.columns.len())
             .zip(defaults)
-            .map(|(column, default)| {
-                OperatorArg::List(vec![
-                    OperatorArg::Expr(Expr::column(column, place)),
-                    OperatorArg::Expr(default),
-                ])
-            })
+            .map(|(column, default)| OperatorArg::List(vec![OperatorArg::Expr(Expr::column(column, place)), OperatorArg::Expr(default)]))
             .collect();
         let kind = RelKind::Operator {
             name: "scan",
@@ -288,12 +255,7 @@ impl Binder<'_> {
             OperatorArg::Name(output.to_owned()),
             OperatorArg::Expr(condition),
             OperatorArg::List(assignments),
-            OperatorArg::List(
-                state
-                    .iter()
-                    .map(|column| OperatorArg::Expr(Expr::column(column, place)))
-                    .collect(),
-            ),
+            OperatorArg::List(state.iter().map(|column| OperatorArg::Expr(Expr::column(column, place))).collect()),
         ]))
     }
 
@@ -326,11 +288,8 @@ impl Binder<'_> {
             };
         };
         let Some(schema) = schema else {
-            let problem = Diagnostic::not_supported(
-                name.span,
-                &format!("evaluate {} without the columns of its result", name.text),
-            )
-            .with_help(format!("declare them: evaluate {}(...) : (Column: type, ...)", name.text));
+            let problem = Diagnostic::not_supported(name.span, &format!("evaluate {} without the columns of its result", name.text))
+                .with_help(format!("declare them: evaluate {}(...) : (Column: type, ...)", name.text));
             return Err(self.report(problem));
         };
         let ctx = Ctx::row(scope, &input);
@@ -346,10 +305,7 @@ impl Binder<'_> {
                 None => value,
             });
         }
-        let columns = schema
-            .iter()
-            .map(|(name, ty)| self.column(name.text.clone(), *ty))
-            .collect();
+        let columns = schema.iter().map(|(name, ty)| self.column(name.text.clone(), *ty)).collect();
         let kind = RelKind::Operator {
             name: function.name,
             inputs: vec![input],

@@ -114,8 +114,7 @@ impl Binder<'_> {
         for (name, value) in &operator.properties {
             const KNOWN: &[&str] = &["pair_delimiter", "kv_delimiter", "quote", "escape", "greedy", "regex"];
             if !KNOWN.contains(&name.text.as_str()) {
-                let problem =
-                    super::suggest::unknown("property of parse-kv", &name.text, name.span, KNOWN.iter().copied());
+                let problem = super::suggest::unknown("property of parse-kv", &name.text, name.span, KNOWN.iter().copied());
                 return Err(self.report(problem));
             }
             let value = match &value.kind {
@@ -145,11 +144,7 @@ impl Binder<'_> {
         let kind = RelKind::Operator {
             name: "parse-kv",
             inputs: vec![input],
-            args: vec![
-                OperatorArg::Expr(source),
-                OperatorArg::List(options),
-                OperatorArg::List(outputs),
-            ],
+            args: vec![OperatorArg::Expr(source), OperatorArg::List(options), OperatorArg::List(outputs)],
         };
         Ok(self.rel(kind, columns, serialized, operator.span))
     }

@@ -40,11 +40,7 @@ impl Binder<'_> {
             };
             match (value, tuple) {
                 (Ok(value), Some(results)) => {
-                    let wanted = if item.names.is_empty() {
-                        results.len()
-                    } else {
-                        item.names.len()
-                    };
+                    let wanted = if item.names.is_empty() { results.len() } else { item.names.len() };
                     for (index, (name, ty)) in results.into_iter().take(wanted).enumerate() {
                         bound.push(Item {
                             explicit: item.names.get(index).cloned(),
@@ -95,9 +91,7 @@ impl Binder<'_> {
                     }
                     name.text.clone()
                 }
-                (None, Some(name)) if numbering == Numbering::Column || is_column_like(&name) => {
-                    unique(&name, &columns)
-                }
+                (None, Some(name)) if numbering == Numbering::Column || is_column_like(&name) => unique(&name, &columns),
                 _ => match numbering {
                     Numbering::Column => {
                         unnamed += 1;
@@ -128,35 +122,18 @@ impl Binder<'_> {
         Ok(self.rel(kind, columns, serialized, span))
     }
 
-    pub(crate) fn project(
-        &mut self,
-        items: &[ast::NamedExpr],
-        input: Rel,
-        span: Span,
-        scope: &Scope,
-    ) -> Bound<Rel> {
+    pub(crate) fn project(&mut self, items: &[ast::NamedExpr], input: Rel, span: Span, scope: &Scope) -> Bound<Rel> {
         self.projection(items, input, span, scope, Numbering::Column)
     }
 
     pub(crate) fn duplicate(&mut self, name: &ast::Name) -> Reported {
-        let problem = Diagnostic::error(
-            Code::Semantic,
-            name.span,
-            format!("there is a column '{}' already", name.text),
-        )
-        .with_help("give it another name");
+        let problem = Diagnostic::error(Code::Semantic, name.span, format!("there is a column '{}' already", name.text))
+            .with_help("give it another name");
         self.report(problem)
     }
 
     /// `extend`: a column of that name is replaced where it stands, others come behind.
-    pub(crate) fn extend(
-        &mut self,
-        items: &[ast::NamedExpr],
-        input: Rel,
-        span: Span,
-        scope: &Scope,
-        replace: bool,
-    ) -> Bound<Rel> {
+    pub(crate) fn extend(&mut self, items: &[ast::NamedExpr], input: Rel, span: Span, scope: &Scope, replace: bool) -> Bound<Rel> {
         let bound = self.items(items, &Ctx::projection(scope, &input));
         let place = self.place(span);
         let mut columns = input.columns.clone();
@@ -259,12 +236,7 @@ impl Binder<'_> {
         Ok(self.keep(columns, input, span))
     }
 
-    pub(crate) fn project_rename(
-        &mut self,
-        items: &[(ast::Name, ast::Name)],
-        input: Rel,
-        span: Span,
-    ) -> Bound<Rel> {
+    pub(crate) fn project_rename(&mut self, items: &[(ast::Name, ast::Name)], input: Rel, span: Span) -> Bound<Rel> {
         let mut columns = input.columns.clone();
         for (new, old) in items {
             let Some(index) = input.columns.iter().position(|column| column.name == old.text) else {
@@ -274,9 +246,10 @@ impl Binder<'_> {
                 continue;
             };
             let renamed_away = |name: &str| items.iter().any(|(_, old)| old.text == name);
-            let taken = columns.iter().enumerate().any(|(other, column)| {
-                other != index && column.name == new.text && !renamed_away(&column.name)
-            });
+            let taken = columns
+                .iter()
+                .enumerate()
+                .any(|(other, column)| other != index && column.name == new.text && !renamed_away(&column.name));
             if taken {
                 self.duplicate(new);
             }

@@ -81,11 +81,7 @@ impl Binder<'_> {
                 self.renumber(input, ids);
                 self.exprs(exprs, ids);
             }
-            RelKind::Aggregate {
-                input,
-                keys,
-                aggregates,
-            } => {
+            RelKind::Aggregate { input, keys, aggregates } => {
                 self.renumber(input, ids);
                 self.exprs(keys, ids);
                 for aggregate in aggregates {
@@ -113,9 +109,7 @@ impl Binder<'_> {
                     self.renumber(input, ids);
                 }
             }
-            RelKind::MvExpand {
-                input, items, index, ..
-            } => {
+            RelKind::MvExpand { input, items, index, .. } => {
                 self.renumber(input, ids);
                 for item in items {
                     self.expr_ids(&mut item.source, ids);
@@ -126,11 +120,7 @@ impl Binder<'_> {
                 }
             }
             RelKind::MvApply {
-                input,
-                items,
-                index,
-                body,
-                ..
+                input, items, index, body, ..
             } => {
                 self.renumber(input, ids);
                 for item in items {

@@ -59,17 +59,14 @@ impl Binder<'_> {
     pub(crate) fn has_window(&self, expr: &Expr) -> bool {
         match &expr.kind {
             ExprKind::Call { function, args } => {
-                self.env.catalog.function(FunctionKind::Window, function).is_some()
-                    || args.iter().any(|arg| self.has_window(arg))
+                self.env.catalog.function(FunctionKind::Window, function).is_some() || args.iter().any(|arg| self.has_window(arg))
             }
             ExprKind::Cast(inner) | ExprKind::Negate(inner) | ExprKind::Not(inner) => self.has_window(inner),
             ExprKind::Binary { left, right, .. } => self.has_window(left) || self.has_window(right),
             ExprKind::Case { branches, otherwise } => {
                 branches.iter().any(|(a, b)| self.has_window(a) || self.has_window(b)) || self.has_window(otherwise)
             }
-            ExprKind::List { value, items, .. } => {
-                self.has_window(value) || items.iter().any(|item| self.has_window(item))
-            }
+            ExprKind::List { value, items, .. } => self.has_window(value) || items.iter().any(|item| self.has_window(item)),
             ExprKind::InRel { value, .. } => self.has_window(value),
             ExprKind::Path { base, .. } => self.has_window(base),
             ExprKind::Literal(_) | ExprKind::Column(_) | ExprKind::ScalarQuery(_) => false,
@@ -134,12 +131,8 @@ impl Binder<'_> {
     fn sort_key(&mut self, key: &ast::SortKey, ctx: &Ctx<'_>) -> Bound<SortKey> {
         let expr = self.expr(&key.expr.value, ctx)?;
         if expr.ty == Type::Dynamic {
-            let problem = Diagnostic::error(
-                Code::Type,
-                expr.span,
-                "rows cannot be sorted by a dynamic value",
-            )
-            .with_help("say what it is, e.g. with tostring() or tolong()");
+            let problem = Diagnostic::error(Code::Type, expr.span, "rows cannot be sorted by a dynamic value")
+                .with_help("say what it is, e.g. with tostring() or tolong()");
             return Err(self.report(problem));
         }
         let descending = !key.ascending.unwrap_or(false);
@@ -150,14 +143,7 @@ impl Binder<'_> {
         })
     }
 
-    pub(crate) fn top(
-        &mut self,
-        count: &ast::Expr,
-        by: &[ast::SortKey],
-        input: Rel,
-        span: Span,
-        scope: &Scope,
-    ) -> Bound<Rel> {
+    pub(crate) fn top(&mut self, count: &ast::Expr, by: &[ast::SortKey], input: Rel, span: Span, scope: &Scope) -> Bound<Rel> {
         let count = self.row_count(count, scope, "the number of rows");
         let keys = self.sort_keys_of(by, &input, scope);
         let (Ok(count), Ok(keys)) = (count, keys) else {
@@ -247,14 +233,7 @@ impl Binder<'_> {
         self.rel(RelKind::Values(Vec::new()), columns, serialized, span)
     }
 
-    pub(crate) fn sample_distinct(
-        &mut self,
-        count: &ast::Expr,
-        of: &ast::NamedExpr,
-        input: Rel,
-        span: Span,
-        scope: &Scope,
-    ) -> Bound<Rel> {
+    pub(crate) fn sample_distinct(&mut self, count: &ast::Expr, of: &ast::NamedExpr, input: Rel, span: Span, scope: &Scope) -> Bound<Rel> {
         let count = self.row_count(count, scope, "the number of values")?;
         let distinct = self.summarize(&[], std::slice::from_ref(of), input, span, scope)?;
         Ok(self.limited(count, distinct, span))

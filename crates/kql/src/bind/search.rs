@@ -45,20 +45,11 @@ impl Binder<'_> {
             }),
             None => self.searched_tables(tables, "search_arg", operator.span, &mut parts, scope)?,
         }
-        let parts = self.filtered_parts(parts, scope, |binder, ctx| {
-            binder.search_predicate(predicate, case_sensitive, ctx)
-        })?;
+        let parts = self.filtered_parts(parts, scope, |binder, ctx| binder.search_predicate(predicate, case_sensitive, ctx))?;
         Ok(self.united(parts, Some("$table"), false, operator.span))
     }
 
-    fn searched_tables(
-        &mut self,
-        tables: &[ast::Expr],
-        numbered: &str,
-        span: Span,
-        parts: &mut Vec<Part>,
-        scope: &Scope,
-    ) -> Bound<()> {
+    fn searched_tables(&mut self, tables: &[ast::Expr], numbered: &str, span: Span, parts: &mut Vec<Part>, scope: &Scope) -> Bound<()> {
         if tables.is_empty() {
             // All stored tables; views show the same rows again.
             for name in self.env.schema.names() {
@@ -103,10 +94,7 @@ impl Binder<'_> {
             let predicate = predicate(self, &Ctx::row(&with_missing, &part.rel))?;
             let span = part.rel.span;
             let rel = self.filtered(predicate, part.rel, span);
-            filtered.push(Part {
-                source: part.source,
-                rel,
-            });
+            filtered.push(Part { source: part.source, rel });
         }
         Ok(filtered)
     }
@@ -187,12 +175,7 @@ impl Binder<'_> {
     }
 
     /// `or` over the columns for which `test` gives a condition.
-    fn any_column(
-        &mut self,
-        ctx: &Ctx<'_>,
-        span: Span,
-        test: impl Fn(&mut Self, &Column) -> Bound<Option<Expr>>,
-    ) -> Bound<Expr> {
+    fn any_column(&mut self, ctx: &Ctx<'_>, span: Span, test: impl Fn(&mut Self, &Column) -> Bound<Option<Expr>>) -> Bound<Expr> {
         let mut any: Option<Expr> = None;
         for column in ctx.columns {
             if self.is_poisoned(column.id) {
@@ -273,9 +256,7 @@ impl Binder<'_> {
         let mut parts = Vec::new();
         self.searched_tables(tables, "find_arg", operator.span, &mut parts, scope)?;
         if let Some(predicate) = predicate {
-            parts = self.filtered_parts(parts, scope, |binder, ctx| {
-                binder.search_predicate(predicate, false, ctx)
-            })?;
+            parts = self.filtered_parts(parts, scope, |binder, ctx| binder.search_predicate(predicate, false, ctx))?;
         }
         // What the query names is shown; without `project`, the columns of the predicate and a bag of the others.
         let smart = project_smart || project.is_empty();

@@ -64,8 +64,8 @@ impl Binder<'_> {
         let from = self.bound(from, axis_type, "start", scope)?;
         let to = self.bound(to, axis_type, "end", scope)?;
         let Some(step) = step else {
-            let problem = Diagnostic::error(Code::Syntax, operator.keyword, "make-series does not say in which steps")
-                .with_help("add 'step 1h'");
+            let problem =
+                Diagnostic::error(Code::Syntax, operator.keyword, "make-series does not say in which steps").with_help("add 'step 1h'");
             return Err(self.report(problem));
         };
         let step = self.bound(Some(step), step_type, "step", scope)?;
@@ -116,13 +116,7 @@ impl Binder<'_> {
         Ok(OperatorArg::Expr(value))
     }
 
-    fn series_item(
-        &mut self,
-        item: &ast::SeriesItem,
-        ctx: &Ctx<'_>,
-        columns: &mut Vec<Column>,
-        scope: &Scope,
-    ) -> Bound<OperatorArg> {
+    fn series_item(&mut self, item: &ast::SeriesItem, ctx: &Ctx<'_>, columns: &mut Vec<Column>, scope: &Scope) -> Bound<OperatorArg> {
         let Some(function) = self.plain_aggregate(&item.expr.value, scope) else {
             return self.error(
                 Code::Semantic,
@@ -143,7 +137,11 @@ impl Binder<'_> {
             }
             None => {
                 let zero = Expr::literal(Value::Long(0), self.place(item.expr.value.span));
-                if ty.is_numeric() { cast(zero, ty) } else { super::project::null(ty, zero.span) }
+                if ty.is_numeric() {
+                    cast(zero, ty)
+                } else {
+                    super::project::null(ty, zero.span)
+                }
             }
         };
         for output in &aggregate.outputs {

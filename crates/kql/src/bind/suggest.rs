@@ -16,12 +16,7 @@ pub(crate) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c s
 }
 
 /// "unknown WHAT NAME", with the mend when a known name is near.
-pub(crate) fn unknown<'c>(
-    what: &str,
-    name: &str,
-    span: Span,
-    candidates: impl IntoIterator<Item = &'c str>,
-) -> Diagnostic {
+pub(crate) fn unknown<'c>(what: &str, name: &str, span: Span, candidates: impl IntoIterator<Item = &'c str>) -> Diagnostic {
     let problem = Diagnostic::error(Code::UnknownName, span, format!("there is no {what} named '{name}'"));
     match nearest(name, candidates) {
         Some(found) => problem.with_help(format!("did you mean '{found}'?")).with_fix(span, found),

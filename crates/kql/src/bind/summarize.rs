@@ -231,14 +231,7 @@ impl Binder<'_> {
     }
 
     /// Checks that an expression over aggregates uses columns only inside of them, or as keys.
-    fn over_groups(
-        &mut self,
-        mut value: Expr,
-        found: &[Aggregate],
-        keys: &Keys,
-        written: &ast::Expr,
-        input: &Rel,
-    ) -> Bound<Expr> {
+    fn over_groups(&mut self, mut value: Expr, found: &[Aggregate], keys: &Keys, written: &ast::Expr, input: &Rel) -> Bound<Expr> {
         let mut stray = None;
         visit_columns(&mut value, &mut |id, span| {
             let is_output = found
@@ -263,17 +256,13 @@ impl Binder<'_> {
                 .iter()
                 .find(|column| column.id == id)
                 .map_or_else(String::new, |column| column.name.clone());
-            let problem = Diagnostic::error(
-                Code::Semantic,
-                span,
-                format!("column '{name}' has many values in a group"),
-            )
-            .with_help(format!("put it into an aggregate, e.g. take_any({name}), or group by it"));
+            let problem = Diagnostic::error(Code::Semantic, span, format!("column '{name}' has many values in a group"))
+                .with_help(format!("put it into an aggregate, e.g. take_any({name}), or group by it"));
             return Err(self.report(problem));
         }
         if found.is_empty() {
-            let problem = Diagnostic::error(Code::Semantic, written.span, "summarize wants an aggregate here")
-                .with_help("e.g. count() or max(x)");
+            let problem =
+                Diagnostic::error(Code::Semantic, written.span, "summarize wants an aggregate here").with_help("e.g. count() or max(x)");
             return Err(self.report(problem));
         }
         Ok(value)

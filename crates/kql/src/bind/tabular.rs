@@ -122,11 +122,7 @@ impl Binder<'_> {
                 self.mv_apply(operator, items, limit.as_ref(), body, input, scope)
             }
             Op::MvExpand { items, limit } => self.mv_expand(operator, items, limit.as_ref(), input, scope),
-            Op::Parse {
-                source,
-                pattern,
-                filter,
-            } => self.parse(operator, source, pattern, *filter, input, scope),
+            Op::Parse { source, pattern, filter } => self.parse(operator, source, pattern, *filter, input, scope),
             Op::ParseKv { source, columns } => self.parse_kv(operator, source, columns, input, scope),
             Op::Partition { by, body } => self.partition(by, body, input, span, scope),
             Op::Print { .. } | Op::Range { .. } => {
@@ -185,8 +181,7 @@ impl Binder<'_> {
             Some(function) => self.apply_tabular(&function, arguments, Some(input), span, &ctx),
             None => {
                 let names: Vec<String> = scope.names().into_iter().map(|(name, _)| name.to_owned()).collect();
-                let problem =
-                    super::suggest::unknown("function", &name.text, name.span, names.iter().map(String::as_str));
+                let problem = super::suggest::unknown("function", &name.text, name.span, names.iter().map(String::as_str));
                 Err(self.report(problem))
             }
         }

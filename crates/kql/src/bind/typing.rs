@@ -282,12 +282,8 @@ impl Binder<'_> {
                     (Dynamic, Dynamic) => "say what they are, e.g. with tolong() or toreal() on both sides",
                     _ => "convert one side, e.g. with tolong(), toreal() or totimespan()",
                 };
-                let problem = Diagnostic::error(
-                    Code::Type,
-                    span,
-                    format!("'{}' is not defined for {a} and {b}", symbol(op)),
-                )
-                .with_help(help);
+                let problem =
+                    Diagnostic::error(Code::Type, span, format!("'{}' is not defined for {a} and {b}", symbol(op))).with_help(help);
                 Err(self.report(problem))
             }
         }

@@ -15,13 +15,7 @@ pub(crate) struct Part {
 }
 
 impl Binder<'_> {
-    pub(crate) fn union(
-        &mut self,
-        operator: &ast::Operator,
-        items: &[ast::Expr],
-        piped: Option<Rel>,
-        scope: &Scope,
-    ) -> Bound<Rel> {
+    pub(crate) fn union(&mut self, operator: &ast::Operator, items: &[ast::Expr], piped: Option<Rel>, scope: &Scope) -> Bound<Rel> {
         let fuzzy = match operator.property("isfuzzy") {
             Some(value) => self.word(value, scope, "isfuzzy")? == "true",
             None => false,
@@ -64,14 +58,7 @@ impl Binder<'_> {
     }
 
     /// The tables that one operand means.
-    pub(crate) fn parts(
-        &mut self,
-        item: &ast::Expr,
-        fuzzy: bool,
-        numbered: &str,
-        parts: &mut Vec<Part>,
-        scope: &Scope,
-    ) -> Bound<()> {
+    pub(crate) fn parts(&mut self, item: &ast::Expr, fuzzy: bool, numbered: &str, parts: &mut Vec<Part>, scope: &Scope) -> Bound<()> {
         match &item.kind {
             Ast::Wildcard(pattern) => {
                 let pattern = pattern.clone();
@@ -109,14 +96,7 @@ impl Binder<'_> {
         scope.get(name).is_some() || self.env.schema.entity(name).is_some()
     }
 
-    fn wildcard_parts(
-        &mut self,
-        pattern: &str,
-        span: Span,
-        fuzzy: bool,
-        parts: &mut Vec<Part>,
-        scope: &Scope,
-    ) -> Bound<()> {
+    fn wildcard_parts(&mut self, pattern: &str, span: Span, fuzzy: bool, parts: &mut Vec<Part>, scope: &Scope) -> Bound<()> {
         let mut names: Vec<String> = scope
             .names()
             .into_iter()
@@ -197,11 +177,7 @@ impl Binder<'_> {
                 outputs.push(self.column(name, Type::String));
             }
             for (name, ty) in &wanted {
-                let found = part
-                    .rel
-                    .columns
-                    .iter()
-                    .find(|column| column.name == *name && column.ty == *ty);
+                let found = part.rel.columns.iter().find(|column| column.name == *name && column.ty == *ty);
                 exprs.push(match found {
                     Some(column) => Expr::column(column, place),
                     None => null(*ty, place),

@@ -257,7 +257,7 @@ impl<'a> Lexer<'a> {
         match parse_typed(ty, goo) {
             Some(value) => self.push(TokenKind::Literal(value), span),
             None => {
-                let problem = Diagnostic::error(Code::Syntax, span, format!("`{}` is not a {ty} literal", goo.trim()));
+                let problem = Diagnostic::error(Code::Syntax, span, format!("`{}` is not a literal of type {ty}", goo.trim()));
                 let help = format!("`{word}(...)` holds a constant; convert values of columns with `to{ty}(...)`");
                 self.diagnostics.push(problem.with_help(help));
                 let end = if goo.contains('(') {

@@ -7,7 +7,9 @@ pub mod json;
 mod lexer;
 pub mod literal;
 mod parser;
+pub mod print;
 mod strings;
 pub mod token;
 
 pub use parser::{parse, parse_parameters};
+pub use print::print;

@@ -327,7 +327,11 @@ impl Parser<'_> {
         if self.is_word("and") || self.is(",") {
             let span = self.span();
             let problem = Diagnostic::error(Code::Syntax, span, "a range is written with two dots");
-            self.report(problem.with_help("write `between (low .. high)`").with_fix(span, " .."));
+            self.report(
+                problem
+                    .with_help("write `between (low .. high)`")
+                    .with_fix(span, if self.is(",") { " .." } else { ".." }),
+            );
             self.bump();
         } else {
             self.expect("..", "between the two ends of the range")?;
@@ -376,6 +380,13 @@ impl Parser<'_> {
                 self.report(problem.with_help("write `not(...)`").with_fix(span, "not"));
                 self.bump();
                 self.nested(Self::unary)
+            }
+            _ if matches!(self.kind(), TokenKind::Infix) && self.symbol_at(1) == "(" => {
+                let span = self.span();
+                let name = self.slice(span).trim_start_matches('!');
+                let problem = Diagnostic::error(Code::Syntax, span, "`!` does not stand before an expression in KQL");
+                self.report(problem.with_help(format!("write `not({name}(...))`")));
+                Err(Failed)
             }
             _ => self.postfix(),
         }

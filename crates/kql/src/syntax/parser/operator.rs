@@ -4,7 +4,7 @@
 
 use super::lists::name_tuple;
 use super::{Parsed, Parser};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::syntax::ast::{Expr, ExprKind, JoinKey, Name, NamedExpr, Operator, OperatorKind, ParseStep, ReorderItem};
 use crate::syntax::token::TokenKind;
 use crate::types::Value;
@@ -15,6 +15,10 @@ type Rule<'a> = fn(&mut Parser<'a>, &mut Properties) -> Parsed<OperatorKind>;
 impl<'a> Parser<'a> {
     /// The operator that starts here.
     pub(super) fn operator(&mut self) -> Parsed<Operator> {
+        self.deeper(4, Self::operator_here)
+    }
+
+    fn operator_here(&mut self) -> Parsed<Operator> {
         let (name, keyword) = self.operator_name()?;
         let known: &[&str] = match name {
             "join" | "lookup" | "make-series" | "reduce" => &["kind"],
@@ -187,7 +191,17 @@ impl<'a> Parser<'a> {
     }
 
     fn sort(&mut self, _: &mut Properties) -> Parsed<OperatorKind> {
-        self.expect_word("by", "and columns")?;
+        if !self.is_word("by") {
+            let span = self.span();
+            let problem = Diagnostic::error(Code::Syntax, span, "expected `by` and columns");
+            self.report(
+                problem
+                    .with_help("write `sort by column`")
+                    .with_fix(Span::new(span.start, span.start), "by "),
+            );
+            return Err(super::Failed);
+        }
+        self.bump();
         Ok(OperatorKind::Sort {
             keys: self.list(Self::sort_key)?,
         })
@@ -243,6 +257,11 @@ impl<'a> Parser<'a> {
 
     fn joined_table(&mut self) -> Parsed<(Box<Expr>, Vec<JoinKey>)> {
         let right = self.with_predicate(false, Self::postfix)?;
+        if self.word().is_some_and(|w| w == "kind" || w == "hint") {
+            let problem = Diagnostic::error(Code::Syntax, self.span(), "properties stand before the table");
+            self.report(problem.with_help("write `join kind=inner (table) on column`"));
+            return Err(super::Failed);
+        }
         self.expect_word("on", "and the columns to match, as `on Column` or `on $left.a == $right.b`")?;
         let on = self.with_predicate(true, |p| {
             p.list(|p| {

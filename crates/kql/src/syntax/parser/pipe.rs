@@ -11,7 +11,7 @@ const SOURCES: &[&str] = &["evaluate", "find", "macro-expand", "print", "range",
 impl<'a> Parser<'a> {
     /// `source | operator | ...`, or only an expression.
     pub(super) fn pipe(&mut self) -> Parsed<Expr> {
-        self.nested(|p| p.with_predicate(false, Self::pipe_here))
+        self.deeper(2, |p| p.with_predicate(false, Self::pipe_here))
     }
 
     fn pipe_here(&mut self) -> Parsed<Expr> {
@@ -107,7 +107,7 @@ impl<'a> Parser<'a> {
         if !implied {
             return self.pipe();
         }
-        self.nested(|p| {
+        self.deeper(2, |p| {
             p.with_predicate(false, |p| {
                 let start = p.span();
                 let base = p.open.len();

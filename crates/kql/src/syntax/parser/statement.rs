@@ -25,7 +25,7 @@ impl Parser<'_> {
             let span = self.bump();
             let problem = Diagnostic::error(Code::Syntax, span, format!("nothing opens this `{}`", self.slice(span)));
             self.report(problem.with_help("remove it").with_fix(span, ""));
-            self.recover(0);
+            self.recover_statement(0);
         }
     }
 

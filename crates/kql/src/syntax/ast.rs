@@ -392,6 +392,7 @@ pub struct ReorderItem {
 /// Kinds of tabular operator. Fields follow the reference's syntax.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs, reason = "the names are the language's own")]
+#[allow(clippy::large_enum_variant, reason = "a query has few operators, and they live in vectors")]
 pub enum OperatorKind {
     As {
         name: Name,

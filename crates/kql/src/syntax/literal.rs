@@ -549,7 +549,7 @@ pub fn format_timespan(ticks: i64) -> String {
         text.push_str(&format!("{}.", size / day));
     }
     text.push_str(&format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60));
-    if size % second != 0 {
+    if !size.is_multiple_of(second) {
         text.push_str(&format!(".{:07}", size % second));
     }
     text

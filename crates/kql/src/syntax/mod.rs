@@ -8,6 +8,7 @@ mod lexer;
 pub mod literal;
 mod parser;
 pub mod print;
+mod print_operator;
 mod strings;
 pub mod token;
 

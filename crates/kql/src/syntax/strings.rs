@@ -50,8 +50,7 @@ pub(super) fn scan(text: &str, start: usize, json: bool) -> Option<Scanned> {
     let mut value = String::new();
     let mut problems = Vec::new();
     let mut position = at + 1;
-    loop {
-        let Some(tail) = text.get(position..) else { break };
+    while let Some(tail) = text.get(position..) {
         let Some(c) = tail.chars().next() else { break };
         if c == quote_char {
             if verbatim && tail.get(1..).is_some_and(|t| t.starts_with(quote_char)) {
@@ -131,11 +130,10 @@ fn escape(tail: &str, position: usize, json: bool, value: &mut String) -> (usize
             return (2 + digits, None);
         }
         // A pair of surrogates, as JSON writes characters beyond the first plane.
-        if (0xD800..0xDC00).contains(&code) && tail.get(6..8) == Some("\\u") {
-            if let Some(low) = hex(tail, 8, 4).filter(|low| (0xDC00..0xE000).contains(low)) {
-                value.extend(char::from_u32(0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00)));
-                return (12, None);
-            }
+        let low = hex(tail, 8, 4).filter(|low| tail.get(6..8) == Some("\\u") && (0xDC00..0xE000).contains(low));
+        if let Some(low) = low.filter(|_| (0xD800..0xDC00).contains(&code)) {
+            value.extend(char::from_u32(0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00)));
+            return (12, None);
         }
         value.push(char::REPLACEMENT_CHARACTER);
         return (2 + digits, None);

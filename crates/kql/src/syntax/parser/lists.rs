@@ -239,10 +239,9 @@ impl Parser<'_> {
 
 /// One value as it is; several names as a tuple.
 pub(super) fn name_tuple(mut values: Vec<Expr>) -> Expr {
-    if values.len() == 1 {
-        if let Some(value) = values.pop() {
-            return value;
-        }
+    match values.pop() {
+        Some(value) if values.is_empty() => return value,
+        last => values.extend(last),
     }
     let span = values.iter().map(|v| v.span).reduce(Span::to).unwrap_or_default();
     let names = values.into_iter().filter_map(|v| match v.kind {

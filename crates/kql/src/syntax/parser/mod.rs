@@ -9,6 +9,7 @@ mod lists;
 mod names;
 mod operator;
 mod pipe;
+mod primary;
 mod series;
 mod statement;
 
@@ -326,8 +327,14 @@ impl<'a> Parser<'a> {
                 return Failed;
             }
         }
-        let message = format!("expected {expected}, but {}", self.found());
-        let span = self.span();
+        let mut message = format!("expected {expected}, but {}", self.found());
+        let mut span = self.span();
+        let before = self.previous();
+        if (self.is_end() || self.starts_line()) && before.end > before.start && !self.slice(before).contains('\n') {
+            // What is incomplete is on the line before.
+            message = format!("after `{}`: expected {expected}, but {}", self.slice(before), self.found());
+            span = before;
+        }
         self.report(Diagnostic::error(Code::Syntax, span, message));
         Failed
     }

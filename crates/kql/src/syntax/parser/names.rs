@@ -169,7 +169,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `to typeof(type)`
-    pub(super) fn to_typeof(&mut self) -> Parsed<Option<Type>> {
+    pub(super) fn cast(&mut self) -> Parsed<Option<Type>> {
         if !self.eat_word("to") {
             return Ok(None);
         }

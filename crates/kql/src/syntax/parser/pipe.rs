@@ -210,6 +210,9 @@ impl<'a> Parser<'a> {
         if let Some(infix) = near(word, super::expression::INFIX_WORDS.iter().map(|(w, _)| *w)) {
             let problem = Diagnostic::error(Code::Syntax, span, format!("`{word}` is not an operator"));
             self.report(problem.with_help(format!("did you mean `{infix}`?")).with_fix(span, infix));
+        } else if self.is("=") {
+            let problem = Diagnostic::error(Code::Syntax, span, "left of `=` stands a plain name");
+            self.report(problem.with_help("a name with special characters is written `['a.b']`; to compare write `==`"));
         } else if self.starts_line() && !word.is_empty() {
             let end = self.previous().end;
             let problem = Diagnostic::error(Code::Syntax, span, format!("expected `|` or `;` before `{word}`"));

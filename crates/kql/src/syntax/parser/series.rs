@@ -56,10 +56,7 @@ impl Parser<'_> {
 
     fn expand_item(&mut self) -> Parsed<ExpandItem> {
         let expr = self.named()?;
-        Ok(ExpandItem {
-            expr,
-            to: self.to_typeof()?,
-        })
+        Ok(ExpandItem { expr, to: self.cast()? })
     }
 
     fn limit(&mut self) -> Parsed<Option<Expr>> {

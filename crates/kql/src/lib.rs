@@ -8,11 +8,13 @@
 pub mod bind;
 pub mod bound;
 pub mod catalog;
+pub mod complete;
 pub mod diagnostic;
 pub mod syntax;
 pub mod types;
 
 pub use bind::{Environment, bind, compile};
 pub use bound::BoundQuery;
+pub use complete::{Completion, CompletionKind, complete};
 pub use diagnostic::{Code, Diagnostic, Span};
 pub use types::{Type, Value};

@@ -529,6 +529,10 @@ impl Binder<'_> {
             args.push(self.expr(&argument.value, &inner)?);
             names.push(self.name_of(&argument.value));
         }
+        if function.name == "count" {
+            // `count(x)` is accepted and counts rows, whatever x is.
+            args.clear();
+        }
         let resolved = self.resolve(function, &args, arguments, name.span)?;
         let args = convert(args, &resolved);
         let output_names: Vec<String> = match function.naming {

@@ -292,7 +292,19 @@ impl Binder<'_> {
             rights.push((*op, right, first.span));
             first = left;
         }
-        let mut result = self.expr(first, ctx);
+        if matches!(first.kind, Ast::Star)
+            && let Some((op, term, span)) = rights.pop()
+        {
+            // `* has "x"`: any column
+            let found = self.any_text(op, term, span, ctx);
+            return self.chained(found, rights, ctx);
+        }
+        let result = self.expr(first, ctx);
+        self.chained(result, rights, ctx)
+    }
+
+    fn chained(&mut self, first: Bound<Expr>, rights: Vec<(BinaryOp, &ast::Expr, Span)>, ctx: &Ctx<'_>) -> Bound<Expr> {
+        let mut result = first;
         for (op, right, span) in rights.into_iter().rev() {
             let right = self.expr(right, ctx);
             result = match (result, right) {

@@ -38,7 +38,10 @@ use crate::diagnostic::{Code, Diagnostic, Severity, Span};
 use crate::syntax::ast;
 use crate::types::{Type, Value};
 
+pub(crate) use calls::FORMS;
+pub(crate) use join::JOIN_KINDS;
 pub(crate) use scope::{Binding, Scope};
+pub(crate) use tabular::RENDER_KINDS;
 
 /// What a query is bound against.
 #[derive(Clone, Copy)]

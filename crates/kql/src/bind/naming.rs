@@ -34,6 +34,9 @@ impl Binder<'_> {
     }
 
     fn call_name(&self, name: &str, arguments: &[ast::Argument]) -> Option<String> {
+        if name == "bin_auto" {
+            return self.name_of(&arguments.first()?.value);
+        }
         let catalog = self.env.catalog;
         let function = catalog
             .function(FunctionKind::Aggregate, name)

@@ -104,6 +104,7 @@ impl Binder<'_> {
             Ast::Literal(Value::String(term)) => self.term_anywhere(term, case_sensitive, expr.span, ctx),
             Ast::Star => Ok(Expr::literal(Value::Bool(true), self.place(expr.span))),
             Ast::Literal(Value::Long(n)) => self.term_anywhere(&n.to_string(), case_sensitive, expr.span, ctx),
+            Ast::Literal(Value::Real(n)) => self.term_anywhere(&n.to_string(), case_sensitive, expr.span, ctx),
             Ast::Binary {
                 op: op @ (BinaryOp::And | BinaryOp::Or),
                 left,
@@ -130,14 +131,6 @@ impl Binder<'_> {
                     }
                 }
             }
-            // `* has "x"`, `* == "x"`: any column
-            Ast::Binary { op, left, right } if matches!(left.kind, Ast::Star) => {
-                let term = self.expr(right, ctx)?;
-                self.any_column(ctx, expr.span, |binder, column| {
-                    let value = binder.as_text(column, expr.span)?;
-                    binder.binary(*op, value, term.clone(), expr.span).map(Some)
-                })
-            }
             Ast::Call { name, arguments } if name.text == "not" && arguments.len() == 1 => {
                 let mut inner = Err(Reported);
                 for argument in arguments {
@@ -154,6 +147,15 @@ impl Binder<'_> {
                 self.condition(value)
             }
         }
+    }
+
+    /// `* op term`: any column, read as text.
+    pub(crate) fn any_text(&mut self, op: BinaryOp, term: &ast::Expr, span: Span, ctx: &Ctx<'_>) -> Bound<Expr> {
+        let term = self.expr(term, ctx)?;
+        self.any_column(ctx, span, |binder, column| {
+            let value = binder.as_text(column, span)?;
+            binder.binary(op, value, term.clone(), span).map(Some)
+        })
     }
 
     fn term_anywhere(&mut self, term: &str, case_sensitive: bool, span: Span, ctx: &Ctx<'_>) -> Bound<Expr> {

@@ -2,9 +2,7 @@
 
 use std::sync::LazyLock;
 
-use taffrail_kql::catalog::{
-    Argument, ArgumentError, Catalog, Function, FunctionKind, Naming, Param, Resolved, Signature,
-};
+use taffrail_kql::catalog::{Argument, ArgumentError, Catalog, Function, FunctionKind, Naming, Param, Resolved, Signature};
 use taffrail_kql::{Type, Value};
 
 /// kind, names, parameters (`?` starts the optional ones, `*` the repeated one), result, naming
@@ -53,7 +51,8 @@ scalar bag_pack,pack *any -> dynamic
 scalar pack_array *any -> dynamic
 scalar range any any ?any -> dynamic
 scalar gettype any -> string
-scalar parse_ipv4,ipv4_is_private text -> long
+scalar parse_ipv4 text -> long
+scalar ipv4_is_private text -> bool
 scalar parse_url,parse_urlquery,parse_csv text -> dynamic
 scalar base64_decode_tostring,base64_encode_tostring text -> string
 aggregate count -> long
@@ -192,7 +191,11 @@ fn build() -> TestCatalog {
         ("max_of", Naming::Positional, common),
         ("min_of", Naming::Positional, common),
         ("extract", Naming::Positional, extract),
-        ("series_stats", Naming::Tuple(&["series_stats_{}_min", "series_stats_{}_max"]), two_reals),
+        (
+            "series_stats",
+            Naming::Tuple(&["series_stats_{}_min", "series_stats_{}_max"]),
+            two_reals,
+        ),
         ("array_sort_asc", Naming::Tuple(&["{}_sorted"]), sorted),
     ] {
         functions.push(function(name, FunctionKind::Scalar, naming, Signature::Custom(resolve)));

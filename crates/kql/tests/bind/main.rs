@@ -38,7 +38,14 @@ fn answer(text: &str) -> String {
     let mut out = heading;
     for problem in problems {
         let place = text.get(problem.span.start..problem.span.end).unwrap_or("?");
-        write!(out, "!! {} \"{}\" {}", problem.code.as_str(), place.replace('\n', " "), problem.message).unwrap();
+        write!(
+            out,
+            "!! {} \"{}\" {}",
+            problem.code.as_str(),
+            place.replace('\n', " "),
+            problem.message
+        )
+        .unwrap();
         if let Some(help) = problem.help {
             write!(out, " ({help})").unwrap();
         }

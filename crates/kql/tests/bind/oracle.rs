@@ -40,7 +40,11 @@ fn recorded_cases_bind_to_their_columns_and_types() {
     }
     let mut missing: Vec<_> = score.missing.iter().collect();
     missing.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-    eprintln!("{} right, {} wrong; not in the test catalogue: {missing:?}", score.right, score.wrong.len());
+    eprintln!(
+        "{} right, {} wrong; not in the test catalogue: {missing:?}",
+        score.right,
+        score.wrong.len()
+    );
     for wrong in &score.wrong {
         eprintln!("{wrong}\n");
     }
@@ -71,8 +75,7 @@ fn check(case: &serde_json::Value, score: &mut Score) {
         }
         Err(problems) => {
             let absent = problems.iter().find(|problem| {
-                problem.code == Code::NotSupported
-                    || (problem.code == Code::UnknownName && problem.message.contains("function named"))
+                problem.code == Code::NotSupported || (problem.code == Code::UnknownName && problem.message.contains("function named"))
             });
             match absent {
                 Some(problem) => *score.missing.entry(problem.message.clone()).or_default() += 1,
@@ -100,7 +103,10 @@ fn check(case: &serde_json::Value, score: &mut Score) {
     for (column, wanted) in bound.root.columns.iter().zip(&types) {
         let ty = column.ty.name();
         let near = engine
-            && (matches!((ty, wanted.as_str()), ("int", "long") | ("long", "int") | ("real", "decimal") | ("decimal", "real")));
+            && (matches!(
+                (ty, wanted.as_str()),
+                ("int", "long") | ("long", "int") | ("real", "decimal") | ("decimal", "real")
+            ));
         if !wanted.is_empty() && wanted != "unknown" && wanted != "error" && ty != wanted && !near {
             score
                 .wrong

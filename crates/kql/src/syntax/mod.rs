@@ -10,6 +10,7 @@ mod parser;
 pub mod print;
 mod print_operator;
 mod strings;
+mod time;
 pub mod token;
 
 pub use parser::{parse, parse_parameters};

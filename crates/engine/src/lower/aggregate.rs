@@ -37,6 +37,11 @@ impl Lowering {
     pub(super) fn aggregated(&self, input: Lowered, keys: Vec<(String, Expr)>, aggregates: &[Aggregate]) -> Result<Lowered, LowerError> {
         // only an aggregation without keys has a row for no rows
         let input = if keys.is_empty() { input } else { input.without_markers()? };
+        if keys.is_empty() && input.lossy && !input.groups.is_empty() {
+            return Err(LowerError::not_supported(
+                "summarize without by over rows that the body of mv-apply or partition may have filtered away",
+            ));
+        }
         let mut calls = Vec::new();
         let mut outputs: Vec<(String, Expr)> = keys.iter().map(|(name, _)| (name.clone(), column(name))).collect();
         for aggregate in aggregates {
@@ -49,17 +54,17 @@ impl Lowering {
                 outputs.push((name(output.id), convert(column(&call_name))));
             }
         }
-        let groups: Vec<Expr> = keys
-            .into_iter()
-            .map(|(name, expr)| expr.alias(name))
-            .chain(input.group_exprs())
-            .collect();
+        // a key may be a column that the rows carry anyway
+        let carried = input.groups.iter().filter(|group| !keys.iter().any(|(name, _)| name == *group));
+        let carried: Vec<Expr> = carried.map(column).collect();
+        let groups: Vec<Expr> = keys.into_iter().map(|(name, expr)| expr.alias(name)).chain(carried).collect();
         let plan = input.builder().aggregate(groups, calls)?.build()?;
         let aggregated = Lowered {
             plan,
             order: vec![],
             groups: input.groups,
             marker: None,
+            lossy: false,
         };
         aggregated.select(outputs, || self.fresh('h'))
     }

@@ -71,7 +71,7 @@ impl Lowering {
             unnested.marker = Some(marker);
         }
         // parts of one row stay in their order, when rows have one
-        let ordered = !unnested.order.is_empty() || spec.marker;
+        let ordered = !unnested.order.is_empty() || !unnested.groups.is_empty();
         let position_name = self.fresh('o');
         if ordered {
             outputs.push((position_name.clone(), position));

@@ -17,6 +17,7 @@ impl Lowering {
             predicate = predicate.or(column(marker));
         }
         let plan = input.builder().filter(predicate)?.build()?;
-        Ok(input.with_plan(plan))
+        let lossy = input.lossy || (!input.groups.is_empty() && input.marker.is_none());
+        Ok(Lowered { lossy, ..input.with_plan(plan) })
     }
 }

@@ -72,6 +72,7 @@ impl Lowering {
             order: vec![],
             groups,
             marker: None,
+            lossy: true,
         })
     }
 

@@ -26,13 +26,13 @@ impl Lowering {
             let plan = sorted.builder().limit(0, Some(count))?.build()?;
             return Ok(sorted.with_plan(plan));
         }
-        let numbered = self.numbered(input.without_markers()?)?;
-        let (rows, number) = numbered;
-        let count = i64::try_from(count).unwrap_or(i64::MAX);
-        let plan = rows
-            .builder()
-            .filter(column(number).lt_eq(lit(u64::try_from(count).unwrap_or(u64::MAX))))?
-            .build()?;
+        let (rows, number) = self.numbered(input)?;
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        let mut among_first = column(number).lt_eq(lit(count));
+        if let Some(marker) = &rows.marker {
+            among_first = among_first.or(column(marker));
+        }
+        let plan = rows.builder().filter(among_first)?.build()?;
         Ok(rows.with_plan(plan))
     }
 

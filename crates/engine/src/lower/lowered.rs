@@ -52,6 +52,8 @@ pub(crate) struct Lowered {
     /// A boolean column, true for rows that only stand for a run of the body that may have no rows: an aggregation without
     /// keys gives a row for it, everything else drops or ignores it
     pub(super) marker: Option<String>,
+    /// Inside of such a body: a run may have lost all of its rows, and no marker tells of it
+    pub(super) lossy: bool,
 }
 
 impl Lowered {
@@ -61,6 +63,7 @@ impl Lowered {
             order: Vec::new(),
             groups: Vec::new(),
             marker: None,
+            lossy: false,
         }
     }
 
@@ -111,6 +114,7 @@ impl Lowered {
         Ok(Lowered {
             plan,
             marker: None,
+            lossy: true,
             ..self
         })
     }
@@ -161,6 +165,7 @@ impl Lowered {
             order,
             groups,
             marker,
+            lossy: self.lossy,
         })
     }
 }

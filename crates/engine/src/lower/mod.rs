@@ -4,6 +4,7 @@
 //! people see come back when the answer is complete.
 
 mod aggregate;
+mod apply;
 mod expand;
 mod expr;
 mod filter;
@@ -128,9 +129,15 @@ impl Lowering {
                 filter,
             } => self.parse(rel, input, source, mode, pattern, outputs, *filter),
             RelKind::Shared { id, input } => self.shared(rel, *id, input),
-            RelKind::MvApply { .. } => Err(LowerError::not_supported("mv-apply")),
-            RelKind::Partition { .. } => Err(LowerError::not_supported("partition")),
-            RelKind::Outer => Err(LowerError::not_supported("this use of the rows of mv-apply or partition")),
+            RelKind::MvApply {
+                input,
+                items,
+                index,
+                limit,
+                body,
+            } => self.mv_apply(rel, input, items, index.as_ref(), *limit, body),
+            RelKind::Partition { input, key, body } => self.partition(input, key, body),
+            RelKind::Outer => self.outer(),
             RelKind::Operator { name, .. } => Err(LowerError::not_supported(*name)),
         };
         lowered.map_err(|error| error.at(rel.span))

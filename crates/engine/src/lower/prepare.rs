@@ -224,7 +224,7 @@ fn find_in_expr(expr: &bound::Expr, tasks: &mut Vec<Task>) {
 }
 
 /// The relations directly below one.
-fn inputs(rel: &Rel) -> Vec<&Rel> {
+pub(super) fn inputs(rel: &Rel) -> Vec<&Rel> {
     match &rel.kind {
         RelKind::Table { .. } | RelKind::Values(_) | RelKind::Unit | RelKind::Range { .. } | RelKind::Outer | RelKind::Shared { .. } => {
             vec![]

@@ -43,6 +43,7 @@ impl Lowering {
             order: vec![],
             groups: groups.unwrap_or_default(),
             marker: None,
+            lossy: true,
         })
     }
 }

@@ -81,7 +81,7 @@ fn is_window(expr: &bound::Expr) -> bool {
     }
 }
 
-fn has_window(expr: &bound::Expr) -> bool {
+pub(super) fn has_window(expr: &bound::Expr) -> bool {
     let mut calls = Vec::new();
     collect(expr, &mut calls);
     !calls.is_empty()

@@ -1,0 +1,281 @@
+//! The behaviour of the engine as files: `tests/kqlt/OPERATOR/*.kqlt`.
+//!
+//! A file holds cases, divided by lines of `====`. A case is a query, a line `----`, and what it gives: a line with the columns
+//! and their types, then a JSON array per row; or `error CODE: message` per diagnostic; or `failed: message`. Text in front of
+//! the query in `//` comments says what the case shows. `UPDATE=1 cargo test -p taffrail-engine --test kqlt` writes what the
+//! engine gives; read the difference before it is committed.
+//!
+//! With `KQL_CASES=a.jsonl:b.jsonl KQL_RESULTS=out.jsonl` the executable runs conformance cases instead and writes answers in the
+//! form their checker reads.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
+use chrono::{DateTime, Utc};
+use taffrail_engine::{Engine, EngineOptions, MemorySource, QueryError, QueryRequest};
+use taffrail_kql::Type;
+use taffrail_schema::{ColumnDef, Schema, TableDef, stored_schema};
+
+fn column(name: &str, ty: Type) -> ColumnDef {
+    ColumnDef {
+        name: name.to_owned(),
+        ty,
+        about: String::new(),
+    }
+}
+
+/// A small table of requests, in stored form.
+fn requests() -> (TableDef, RecordBatch) {
+    let table = TableDef {
+        name: "Requests".to_owned(),
+        about: String::new(),
+        group: String::new(),
+        columns: vec![
+            column("TimeGenerated", Type::DateTime),
+            column("_TimeReceived", Type::DateTime),
+            column("Verb", Type::String),
+            column("User", Type::String),
+            column("Code", Type::Int),
+            column("Bytes", Type::Long),
+            column("Body", Type::Dynamic),
+        ],
+        unique: vec![],
+        sort: vec![],
+        bloom: vec![],
+        plain: vec![],
+    };
+    let start = "2026-01-01T00:00:00Z".parse::<DateTime<Utc>>().unwrap().timestamp_micros();
+    let hour = 3_600_000_000;
+    let times = || -> ArrayRef {
+        let values = (0..6).map(|index| start + index * hour);
+        Arc::new(TimestampMicrosecondArray::from_iter_values(values).with_timezone("UTC"))
+    };
+    let columns: Vec<ArrayRef> = vec![
+        times(),
+        times(),
+        Arc::new(StringViewArray::from(vec!["get", "create", "get", "delete", "create", "list"])),
+        Arc::new(StringViewArray::from(vec!["ann", "bob", "ann", "", "cid", "bob"])),
+        Arc::new(Int32Array::from(vec![Some(200), Some(201), Some(403), Some(200), None, Some(200)])),
+        Arc::new(Int64Array::from(vec![10, 20, 30, 40, 50, 60])),
+        Arc::new(StringViewArray::from(vec![
+            Some(r#"{"kind":"Pod","spec":{"containers":[{"image":"nginx:1"},{"image":"redis:7"}]}}"#),
+            Some(r#"{"kind":"Secret"}"#),
+            None,
+            Some(r#"{"kind":"Pod","spec":{"containers":[]}}"#),
+            Some(r#"{"kind":"Pod","spec":{"containers":[{"image":"nginx:2"}]}}"#),
+            Some("[1,2,3]"),
+        ])),
+    ];
+    let batch = RecordBatch::try_new(stored_schema(&table), columns).unwrap();
+    (table, batch)
+}
+
+fn engine() -> Engine {
+    let (table, batch) = requests();
+    let mut schema = Schema::default();
+    schema.add_table(table);
+    let schema = Arc::new(schema);
+    let source = MemorySource::new(schema.clone(), [("Requests".to_owned(), vec![batch])]).unwrap();
+    let options = EngineOptions {
+        memory_limit: 512 * 1024 * 1024,
+        timeout: Duration::from_secs(20),
+        ..EngineOptions::default()
+    };
+    Engine::new(schema, Arc::new(source), options)
+}
+
+fn request() -> QueryRequest {
+    QueryRequest {
+        now: Some("2026-01-01T06:00:00Z".parse().unwrap()),
+        ..QueryRequest::default()
+    }
+}
+
+/// What a case's second half says.
+async fn answer(engine: &Engine, query: &str) -> String {
+    let mut out = String::new();
+    match engine.query(query, &request()).await {
+        Ok(result) => {
+            let header: Vec<String> = result.columns.iter().map(|c| format!("{}: {}", c.name, c.ty)).collect();
+            writeln!(out, "{}", header.join(" | ")).unwrap();
+            for row in result.rows() {
+                writeln!(out, "{}", serde_json::to_string(&row).unwrap()).unwrap();
+            }
+        }
+        Err(QueryError::Diagnostics(diagnostics)) => {
+            for diagnostic in diagnostics {
+                let place = query.get(diagnostic.span.start..diagnostic.span.end).unwrap_or_default();
+                writeln!(out, "error {diagnostic} at `{place}`").unwrap();
+            }
+        }
+        Err(error) => writeln!(out, "failed: {error}").unwrap(),
+    }
+    out
+}
+
+fn files(directory: &Path, out: &mut Vec<PathBuf>) {
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            files(&path, out);
+        } else if path.extension().is_some_and(|extension| extension == "kqlt") {
+            out.push(path);
+        }
+    }
+}
+
+async fn check(engine: &Engine, path: &Path, update: bool) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut failures = Vec::new();
+    let mut written = Vec::new();
+    for case in text.split("\n====\n") {
+        let (query, expected) = match case.split_once("\n----\n") {
+            Some((query, expected)) => (query, expected),
+            None => (case.trim_end().trim_end_matches("\n----"), ""),
+        };
+        let given = answer(engine, query).await;
+        if given.trim_end() != expected.trim_end() {
+            failures.push(format!(
+                "{}\n{query}\nexpected\n{expected}\ngiven\n{given}",
+                path.display()
+            ));
+        }
+        written.push(format!("{query}\n----\n{}", given.trim_end()));
+    }
+    if update {
+        std::fs::write(path, written.join("\n====\n") + "\n").unwrap();
+        return vec![];
+    }
+    failures
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_case_gives_what_its_file_says() {
+    let engine = engine();
+    if let (Ok(cases), Ok(results)) = (std::env::var("KQL_CASES"), std::env::var("KQL_RESULTS")) {
+        conformance(&engine, &cases, &results).await;
+        return;
+    }
+    let mut paths = Vec::new();
+    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kqlt"), &mut paths);
+    assert!(!paths.is_empty(), "there are cases");
+    let only = std::env::var("ONLY").unwrap_or_default();
+    let update = std::env::var("UPDATE").is_ok();
+    let mut failures = Vec::new();
+    for path in paths.iter().filter(|path| path.to_string_lossy().contains(&only)) {
+        failures.extend(check(&engine, path, update).await);
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// Runs conformance cases and writes their answers.
+async fn conformance(engine: &Engine, cases: &str, results: &str) {
+    let mut out = std::io::BufWriter::new(std::fs::File::create(results).unwrap());
+    for path in cases.split(':') {
+        for line in std::fs::read_to_string(path).unwrap().lines() {
+            let case: serde_json::Value = serde_json::from_str(line).unwrap();
+            let query = case["query"].as_str().unwrap().to_owned();
+            let engine = engine.clone();
+            // a panic in one case must not hide the others
+            let task = tokio::spawn(async move { engine.query(&query, &QueryRequest::default()).await });
+            let answer = match task.await {
+                Ok(Ok(result)) => {
+                    let columns: Vec<_> = result
+                        .columns
+                        .iter()
+                        .map(|c| serde_json::json!({"name": c.name, "type": c.ty.name()}))
+                        .collect();
+                    let rows: Vec<_> = result.rows().collect();
+                    serde_json::json!({"id": case["id"], "columns": columns, "rows": rows})
+                }
+                Ok(Err(error)) => serde_json::json!({"id": case["id"], "error": error.to_string()}),
+                Err(error) => serde_json::json!({"id": case["id"], "error": format!("PANIC {error}")}),
+            };
+            writeln!(out, "{answer}").unwrap();
+        }
+    }
+}
+
+/// Time conditions reach the table as comparisons of timestamps, so that files can be skipped.
+#[tokio::test]
+async fn time_conditions_become_timestamp_comparisons() {
+    let query = "Requests | where TimeGenerated > ago(3h) and TimeGenerated <= datetime(2026-01-01T05:00:00.0000001Z) | count";
+    let plan = engine().explain(query, &request()).await.unwrap();
+    let physical = plan.split("physical plan").nth(1).unwrap();
+    assert!(!physical.contains("taffrail_ticks"), "{plan}");
+    // 03:00 exclusive; 05:00 plus one tick still ends at microsecond 05:00
+    assert!(physical.contains("TimeGenerated@0 > 1767236400000000"), "{plan}");
+    assert!(physical.contains("TimeGenerated@0 <= 1767243600000000"), "{plan}");
+}
+
+/// The request's time range holds for every table of a query.
+#[tokio::test]
+async fn the_timespan_of_a_request_cuts_every_table() {
+    let request = QueryRequest {
+        timespan: Some((
+            "2026-01-01T01:00:00Z".parse().unwrap(),
+            "2026-01-01T03:00:00Z".parse().unwrap(),
+        )),
+        ..request()
+    };
+    let query = "union Requests, (Requests | where Verb == 'get') | summarize count(), min(TimeGenerated), max(TimeGenerated)";
+    let result = engine().query(query, &request).await.unwrap();
+    let rows: Vec<_> = result.rows().collect();
+    assert_eq!(
+        serde_json::to_value(&rows).unwrap(),
+        serde_json::json!([[3, "2026-01-01T01:00:00Z", "2026-01-01T02:00:00Z"]])
+    );
+}
+
+/// An answer with more rows than asked for is cut and says so; a query that takes too long ends.
+#[tokio::test]
+async fn limits_hold() {
+    let engine = engine();
+    let few = QueryRequest {
+        max_rows: Some(2),
+        ..request()
+    };
+    let result = engine.query("range x from 1 to 5 step 1", &few).await.unwrap();
+    assert!(result.truncated);
+    assert_eq!(result.len(), 2);
+    let result = engine.query("range x from 1 to 2 step 1", &few).await.unwrap();
+    assert!(!result.truncated);
+
+    let hasty = Engine::new(
+        engine.schema().clone(),
+        Arc::new(MemorySource::new(Arc::new(Schema::default()), []).unwrap()),
+        EngineOptions {
+            timeout: Duration::from_millis(50),
+            ..EngineOptions::default()
+        },
+    );
+    let endless = "range x from 1 to 3000 step 1 | extend k = 1 \
+                   | join kind=inner (range y from 1 to 3000 step 1 | extend k = 1) on k | summarize sum(x * y)";
+    let error = hasty.query(endless, &request()).await.unwrap_err();
+    assert!(matches!(error, QueryError::Timeout { .. }), "{error}");
+
+    let tight = Engine::new(
+        engine.schema().clone(),
+        Arc::new(MemorySource::new(Arc::new(Schema::default()), []).unwrap()),
+        EngineOptions {
+            memory_limit: 1024 * 1024,
+            ..EngineOptions::default()
+        },
+    );
+    let error = tight
+        .query("range x from 1 to 2000000 step 1 | summarize make_list(x)", &request())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, QueryError::Memory { .. }), "{error}");
+    assert!(error.to_string().contains("memory limit"), "{error}");
+}

@@ -1,7 +1,29 @@
-//! The one place where the engine calls the language. Being filled when the parser and binder are merged.
+//! The one place where the engine calls the language.
 
+use taffrail_kql::Environment;
 use taffrail_kql::catalog::Schema;
-use taffrail_kql::{BoundQuery, Diagnostic, Span, Value};
+use taffrail_kql::{BoundQuery, Diagnostic, Value};
+
+use crate::functions;
+
+/// Text to bound query.
+pub(crate) fn compile(text: &str, schema: &dyn Schema, now: i64, parameters: &[(String, Value)]) -> Result<BoundQuery, Vec<Diagnostic>> {
+    taffrail_kql::compile(text, &environment(schema, now, parameters))
+}
+
+/// What could stand at `offset`.
+pub(crate) fn complete(_text: &str, _offset: usize, _schema: &dyn Schema, _now: i64) -> Vec<Completion> {
+    vec![]
+}
+
+fn environment<'a>(schema: &'a dyn Schema, now: i64, parameters: &'a [(String, Value)]) -> Environment<'a> {
+    Environment {
+        catalog: functions::catalog(),
+        schema,
+        now,
+        parameters,
+    }
+}
 
 /// What could stand at a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,14 +36,4 @@ pub struct Completion {
     pub detail: String,
     /// What is put in
     pub insert: String,
-}
-
-/// Text to bound query.
-pub(crate) fn compile(_: &str, _: &dyn Schema, _: i64, _: &[(String, Value)]) -> Result<BoundQuery, Vec<Diagnostic>> {
-    Err(vec![Diagnostic::not_supported(Span::default(), "queries")])
-}
-
-/// What could stand at `offset`.
-pub(crate) fn complete(_: &str, _: usize, _: &dyn Schema, _: i64) -> Vec<Completion> {
-    vec![]
 }

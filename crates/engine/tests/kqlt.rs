@@ -120,10 +120,7 @@ async fn answer(engine: &Engine, query: &str) -> String {
 }
 
 fn files(directory: &Path, out: &mut Vec<PathBuf>) {
-    let mut entries: Vec<PathBuf> = std::fs::read_dir(directory)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     entries.sort();
     for path in entries {
         if path.is_dir() {
@@ -145,10 +142,7 @@ async fn check(engine: &Engine, path: &Path, update: bool) -> Vec<String> {
         };
         let given = answer(engine, query).await;
         if given.trim_end() != expected.trim_end() {
-            failures.push(format!(
-                "{}\n{query}\nexpected\n{expected}\ngiven\n{given}",
-                path.display()
-            ));
+            failures.push(format!("{}\n{query}\nexpected\n{expected}\ngiven\n{given}", path.display()));
         }
         written.push(format!("{query}\n----\n{}", given.trim_end()));
     }
@@ -222,10 +216,7 @@ async fn time_conditions_become_timestamp_comparisons() {
 #[tokio::test]
 async fn the_timespan_of_a_request_cuts_every_table() {
     let request = QueryRequest {
-        timespan: Some((
-            "2026-01-01T01:00:00Z".parse().unwrap(),
-            "2026-01-01T03:00:00Z".parse().unwrap(),
-        )),
+        timespan: Some(("2026-01-01T01:00:00Z".parse().unwrap(), "2026-01-01T03:00:00Z".parse().unwrap())),
         ..request()
     };
     let query = "union Requests, (Requests | where Verb == 'get') | summarize count(), min(TimeGenerated), max(TimeGenerated)";

@@ -3,6 +3,8 @@
 
 pub(crate) mod expand;
 pub(crate) mod parse;
+pub(crate) mod parse_kv;
+pub(crate) mod series;
 
 use datafusion::arrow::array::{Array, AsArray, StringViewArray};
 use datafusion::arrow::datatypes::DataType;
@@ -11,7 +13,7 @@ use datafusion::logical_expr::ScalarUDF;
 
 /// All of them.
 pub(crate) fn udfs() -> Vec<ScalarUDF> {
-    vec![expand::udf(), parse::udf()]
+    vec![expand::udf(), parse::udf(), parse_kv::udf(), series::udf()]
 }
 
 /// Text in whatever form it comes.

@@ -26,7 +26,13 @@ const ORDERED: [&str; 9] = [
 ];
 
 impl Lowering {
-    pub(super) fn aggregate(&self, rel: &Rel, input: &Rel, keys: &[bound::Expr], aggregates: &[Aggregate]) -> Result<Lowered, LowerError> {
+    pub(in crate::lower) fn aggregate(
+        &self,
+        rel: &Rel,
+        input: &Rel,
+        keys: &[bound::Expr],
+        aggregates: &[Aggregate],
+    ) -> Result<Lowered, LowerError> {
         let input = self.rel(input)?;
         let key_columns: Vec<String> = rel.columns.iter().take(keys.len()).map(|item| name(item.id)).collect();
         let keys = key_columns.into_iter().zip(self.exprs(keys)?).collect();
@@ -34,7 +40,12 @@ impl Lowering {
     }
 
     /// Groups by `keys` (name, expression) and by the groups of the input. Columns: the keys, the outputs.
-    pub(super) fn aggregated(&self, input: Lowered, keys: Vec<(String, Expr)>, aggregates: &[Aggregate]) -> Result<Lowered, LowerError> {
+    pub(in crate::lower) fn aggregated(
+        &self,
+        input: Lowered,
+        keys: Vec<(String, Expr)>,
+        aggregates: &[Aggregate],
+    ) -> Result<Lowered, LowerError> {
         // only an aggregation without keys has a row for no rows
         let input = if keys.is_empty() { input } else { input.without_markers()? };
         if keys.is_empty() && input.lossy && !input.groups.is_empty() {

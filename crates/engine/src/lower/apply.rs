@@ -16,7 +16,7 @@ use crate::error::LowerError;
 use crate::kernels::expand::Expand;
 
 impl Lowering {
-    pub(super) fn mv_apply(
+    pub(in crate::lower) fn mv_apply(
         &self,
         rel: &Rel,
         input: &Rel,
@@ -67,26 +67,18 @@ impl Lowering {
             applied.order.clear();
         }
         applied.groups = outer_groups;
-        let outputs = rel
-            .columns
-            .iter()
-            .map(|item| (name(item.id), column(name(item.id))))
-            .collect();
+        let outputs = rel.columns.iter().map(|item| (name(item.id), column(name(item.id)))).collect();
         applied.select(outputs, || self.fresh('h'))
     }
 
-    pub(super) fn partition(&self, input: &Rel, key: &bound::Expr, body: &Rel) -> Result<Lowered, LowerError> {
+    pub(in crate::lower) fn partition(&self, input: &Rel, key: &bound::Expr, body: &Rel) -> Result<Lowered, LowerError> {
         let rows = self.rel(input)?.without_markers()?;
         if count(body, &|rel| matches!(rel.kind, RelKind::Outer)) > 1 {
             return Err(LowerError::not_supported("using the rows of partition twice in its body"));
         }
         let outer_groups = rows.groups.clone();
         let group = self.fresh('g');
-        let mut outputs: Vec<(String, Expr)> = input
-            .columns
-            .iter()
-            .map(|item| (name(item.id), column(name(item.id))))
-            .collect();
+        let mut outputs: Vec<(String, Expr)> = input.columns.iter().map(|item| (name(item.id), column(name(item.id)))).collect();
         outputs.push((group.clone(), self.expr(key)?));
         let mut rows = rows.select(outputs, || self.fresh('h'))?;
         rows.groups.push(group);
@@ -103,7 +95,7 @@ impl Lowering {
     }
 
     /// The rows handed to the innermost body.
-    pub(super) fn outer(&self) -> Result<Lowered, LowerError> {
+    pub(in crate::lower) fn outer(&self) -> Result<Lowered, LowerError> {
         let outer = self.outer.lock().last().cloned();
         outer.ok_or_else(|| LowerError::not_supported("the rows of mv-apply or partition here"))
     }

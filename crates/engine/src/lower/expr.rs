@@ -10,7 +10,7 @@ use crate::error::LowerError;
 use crate::functions::{self, PathStepLowered};
 
 impl Lowering {
-    pub(super) fn expr(&self, expr: &bound::Expr) -> Result<Expr, LowerError> {
+    pub(in crate::lower) fn expr(&self, expr: &bound::Expr) -> Result<Expr, LowerError> {
         if let Some(column) = self.window_column(expr) {
             return Ok(column);
         }
@@ -58,11 +58,11 @@ impl Lowering {
         })
     }
 
-    pub(super) fn exprs(&self, exprs: &[bound::Expr]) -> Result<Vec<Expr>, LowerError> {
+    pub(in crate::lower) fn exprs(&self, exprs: &[bound::Expr]) -> Result<Vec<Expr>, LowerError> {
         exprs.iter().map(|expr| self.expr(expr)).collect()
     }
 
-    pub(super) fn typed(&self, exprs: &[bound::Expr]) -> Result<Vec<(Expr, taffrail_kql::Type)>, LowerError> {
+    pub(in crate::lower) fn typed(&self, exprs: &[bound::Expr]) -> Result<Vec<(Expr, taffrail_kql::Type)>, LowerError> {
         exprs.iter().map(|expr| Ok((self.expr(expr)?, expr.ty))).collect()
     }
 

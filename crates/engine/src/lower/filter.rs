@@ -7,7 +7,7 @@ use super::{Lowered, Lowering};
 use crate::error::LowerError;
 
 impl Lowering {
-    pub(super) fn filter(&self, input: &Rel, predicate: &bound::Expr) -> Result<Lowered, LowerError> {
+    pub(in crate::lower) fn filter(&self, input: &Rel, predicate: &bound::Expr) -> Result<Lowered, LowerError> {
         let input = self.rel(input)?;
         let (input, predicates) = self.windows(input, std::slice::from_ref(predicate))?;
         let Some(mut predicate) = predicates.into_iter().next() else {
@@ -18,6 +18,9 @@ impl Lowering {
         }
         let plan = input.builder().filter(predicate)?.build()?;
         let lossy = input.lossy || (!input.groups.is_empty() && input.marker.is_none());
-        Ok(Lowered { lossy, ..input.with_plan(plan) })
+        Ok(Lowered {
+            lossy,
+            ..input.with_plan(plan)
+        })
     }
 }

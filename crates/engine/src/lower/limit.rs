@@ -13,14 +13,14 @@ use crate::error::LowerError;
 use crate::functions;
 
 impl Lowering {
-    pub(super) fn limit(&self, input: &Rel, count: &bound::Expr) -> Result<Lowered, LowerError> {
+    pub(in crate::lower) fn limit(&self, input: &Rel, count: &bound::Expr) -> Result<Lowered, LowerError> {
         let count = self.count(count)?;
         let input = self.rel(input)?;
         self.first(input, count)
     }
 
     /// The first rows in their order; of each group, inside of a body.
-    pub(super) fn first(&self, input: Lowered, count: usize) -> Result<Lowered, LowerError> {
+    pub(in crate::lower) fn first(&self, input: Lowered, count: usize) -> Result<Lowered, LowerError> {
         if input.groups.is_empty() {
             let sorted = input.sorted()?;
             let plan = sorted.builder().limit(0, Some(count))?.build()?;
@@ -37,14 +37,14 @@ impl Lowering {
     }
 
     /// With a column that counts the rows of each group from 1, in their order.
-    pub(super) fn numbered(&self, input: Lowered) -> Result<(Lowered, String), LowerError> {
+    pub(in crate::lower) fn numbered(&self, input: Lowered) -> Result<(Lowered, String), LowerError> {
         let name = self.fresh('n');
         let call = Expr::WindowFunction(Box::new(WindowFunction::new(row_number_udwf(), vec![])));
         let plan = input.builder().window(vec![ordered(call, &input).alias(&name)])?.build()?;
         Ok((input.with_plan(plan), name))
     }
 
-    pub(super) fn sample(&self, input: &Rel, count: &bound::Expr) -> Result<Lowered, LowerError> {
+    pub(in crate::lower) fn sample(&self, input: &Rel, count: &bound::Expr) -> Result<Lowered, LowerError> {
         let count = self.count(count)?;
         let columns: Vec<_> = input
             .columns

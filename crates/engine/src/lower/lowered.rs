@@ -8,25 +8,25 @@ use taffrail_kql::bound;
 use crate::error::LowerError;
 
 /// A column by its name in the plan; no parsing of dots or quotes.
-pub(super) fn column(name: impl Into<String>) -> Expr {
+pub(in crate::lower) fn column(name: impl Into<String>) -> Expr {
     Expr::Column(Column::new_unqualified(name))
 }
 
 /// What a column of the query is called in plans.
-pub(super) fn name(id: bound::ColumnId) -> String {
+pub(in crate::lower) fn name(id: bound::ColumnId) -> String {
     format!("c{}", id.0)
 }
 
 /// One key of the order that rows have.
 #[derive(Debug, Clone)]
 pub(crate) struct OrderKey {
-    pub(super) column: String,
-    pub(super) descending: bool,
-    pub(super) nulls_first: bool,
+    pub(in crate::lower) column: String,
+    pub(in crate::lower) descending: bool,
+    pub(in crate::lower) nulls_first: bool,
 }
 
 impl OrderKey {
-    pub(super) fn ascending(column: String) -> OrderKey {
+    pub(in crate::lower) fn ascending(column: String) -> OrderKey {
         OrderKey {
             column,
             descending: false,
@@ -43,21 +43,21 @@ impl OrderKey {
 #[derive(Debug, Clone)]
 pub(crate) struct Lowered {
     /// Has the columns of the relation, and those named below
-    pub(super) plan: LogicalPlan,
+    pub(in crate::lower) plan: LogicalPlan,
     /// The order of the rows; empty: any
-    pub(super) order: Vec<OrderKey>,
+    pub(in crate::lower) order: Vec<OrderKey>,
     /// Inside the body of `mv-apply` and `partition`: columns that tell which run of the body a row belongs to, and
     /// columns of the input that go with it. Every operator keeps them and works within equal values
-    pub(super) groups: Vec<String>,
+    pub(in crate::lower) groups: Vec<String>,
     /// A boolean column, true for rows that only stand for a run of the body that may have no rows: an aggregation without
     /// keys gives a row for it, everything else drops or ignores it
-    pub(super) marker: Option<String>,
+    pub(in crate::lower) marker: Option<String>,
     /// Inside of such a body: a run may have lost all of its rows, and no marker tells of it
-    pub(super) lossy: bool,
+    pub(in crate::lower) lossy: bool,
 }
 
 impl Lowered {
-    pub(super) fn new(plan: LogicalPlan) -> Lowered {
+    pub(in crate::lower) fn new(plan: LogicalPlan) -> Lowered {
         Lowered {
             plan,
             order: Vec::new(),
@@ -68,16 +68,16 @@ impl Lowered {
     }
 
     /// The same rows' properties over another plan that kept order and hidden columns.
-    pub(super) fn with_plan(self, plan: LogicalPlan) -> Lowered {
+    pub(in crate::lower) fn with_plan(self, plan: LogicalPlan) -> Lowered {
         Lowered { plan, ..self }
     }
 
-    pub(super) fn builder(&self) -> LogicalPlanBuilder {
+    pub(in crate::lower) fn builder(&self) -> LogicalPlanBuilder {
         LogicalPlanBuilder::new(self.plan.clone())
     }
 
     /// The columns that operators carry along, each once.
-    pub(super) fn hidden(&self) -> Vec<String> {
+    pub(in crate::lower) fn hidden(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         let order = self.order.iter().map(|key| &key.column);
         for name in order.chain(&self.groups).chain(&self.marker) {
@@ -88,16 +88,16 @@ impl Lowered {
         names
     }
 
-    pub(super) fn sort_exprs(&self) -> Vec<Sort> {
+    pub(in crate::lower) fn sort_exprs(&self) -> Vec<Sort> {
         self.order.iter().map(OrderKey::sort).collect()
     }
 
-    pub(super) fn group_exprs(&self) -> Vec<Expr> {
+    pub(in crate::lower) fn group_exprs(&self) -> Vec<Expr> {
         self.groups.iter().map(column).collect()
     }
 
     /// The rows in their order, as far as the plan says.
-    pub(super) fn sorted(self) -> Result<Lowered, LowerError> {
+    pub(in crate::lower) fn sorted(self) -> Result<Lowered, LowerError> {
         if self.order.is_empty() {
             return Ok(self);
         }
@@ -106,7 +106,7 @@ impl Lowered {
     }
 
     /// Without the rows that stand for nothing.
-    pub(super) fn without_markers(self) -> Result<Lowered, LowerError> {
+    pub(in crate::lower) fn without_markers(self) -> Result<Lowered, LowerError> {
         let Some(marker) = &self.marker else {
             return Ok(self);
         };
@@ -120,13 +120,13 @@ impl Lowered {
     }
 
     /// The visible columns alone.
-    pub(super) fn only(self, columns: &[bound::Column]) -> Result<LogicalPlan, LowerError> {
+    pub(in crate::lower) fn only(self, columns: &[bound::Column]) -> Result<LogicalPlan, LowerError> {
         let exprs: Vec<Expr> = columns.iter().map(|item| column(name(item.id))).collect();
         Ok(LogicalPlanBuilder::new(self.plan).project(exprs)?.build()?)
     }
 
     /// These columns (name, expression) and the hidden ones. A hidden column whose name is taken gets another.
-    pub(super) fn select(self, outputs: Vec<(String, Expr)>, fresh: impl Fn() -> String) -> Result<Lowered, LowerError> {
+    pub(in crate::lower) fn select(self, outputs: Vec<(String, Expr)>, fresh: impl Fn() -> String) -> Result<Lowered, LowerError> {
         let mut renamed: Vec<(String, String)> = Vec::new();
         let mut exprs: Vec<Expr> = Vec::new();
         for (name, expr) in &outputs {

@@ -11,6 +11,7 @@ mod filter;
 mod join;
 mod limit;
 mod lowered;
+mod operators;
 mod parse;
 mod prepare;
 mod project;
@@ -138,7 +139,7 @@ impl Lowering {
             } => self.mv_apply(rel, input, items, index.as_ref(), *limit, body),
             RelKind::Partition { input, key, body } => self.partition(input, key, body),
             RelKind::Outer => self.outer(),
-            RelKind::Operator { name, .. } => Err(LowerError::not_supported(*name)),
+            RelKind::Operator { name, inputs, args } => self.operator(rel, name, inputs, args),
         };
         lowered.map_err(|error| error.at(rel.span))
     }

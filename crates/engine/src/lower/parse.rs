@@ -13,7 +13,7 @@ use crate::kernels::parse::{self, Pattern};
 
 impl Lowering {
     #[allow(clippy::too_many_arguments, reason = "the fields of the operator")]
-    pub(super) fn parse(
+    pub(in crate::lower) fn parse(
         &self,
         rel: &Rel,
         input: &Rel,
@@ -67,7 +67,7 @@ impl Lowering {
     }
 }
 
-fn converted(text: Expr, ty: Type) -> Result<Expr, LowerError> {
+pub(in crate::lower) fn converted(text: Expr, ty: Type) -> Result<Expr, LowerError> {
     let function = match ty {
         Type::String => return Ok(text),
         Type::Dynamic => "parse_json",

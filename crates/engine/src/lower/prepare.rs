@@ -24,11 +24,11 @@ const LIST_LIMIT: usize = 1_000_000;
 
 /// Computed before; looked up by where the relation is in the bound query.
 pub(crate) struct Prepared {
-    pub(super) scalars: HashMap<usize, Value>,
-    pub(super) lists: HashMap<usize, Vec<Value>>,
-    pub(super) shared: HashMap<u32, SharedRows>,
+    pub(in crate::lower) scalars: HashMap<usize, Value>,
+    pub(in crate::lower) lists: HashMap<usize, Vec<Value>>,
+    pub(in crate::lower) shared: HashMap<u32, SharedRows>,
     /// Window calls of the expressions at hand, and the columns they are in
-    pub(super) windows: Mutex<Vec<(bound::Expr, String)>>,
+    pub(in crate::lower) windows: Mutex<Vec<(bound::Expr, String)>>,
 }
 
 /// Rows of a shared relation.
@@ -40,12 +40,12 @@ pub(crate) struct SharedRows {
 }
 
 impl Prepared {
-    pub(super) fn scalar(&self, rel: &Arc<Rel>) -> Result<&Value, LowerError> {
+    pub(in crate::lower) fn scalar(&self, rel: &Arc<Rel>) -> Result<&Value, LowerError> {
         let found = self.scalars.get(&address(rel));
         found.ok_or_else(|| LowerError::not_supported("toscalar() here"))
     }
 
-    pub(super) fn list(&self, rel: &Arc<Rel>) -> Result<&Vec<Value>, LowerError> {
+    pub(in crate::lower) fn list(&self, rel: &Arc<Rel>) -> Result<&Vec<Value>, LowerError> {
         let found = self.lists.get(&address(rel));
         found.ok_or_else(|| LowerError::not_supported("a table in a list here"))
     }
@@ -183,7 +183,7 @@ impl Lowering {
     }
 
     /// The rows computed before, under this use's column names.
-    pub(super) fn shared(&self, rel: &Rel, id: u32, _input: &Arc<Rel>) -> Result<Lowered, LowerError> {
+    pub(in crate::lower) fn shared(&self, rel: &Rel, id: u32, _input: &Arc<Rel>) -> Result<Lowered, LowerError> {
         let Some(shared) = self.prepared.shared.get(&id) else {
             return Err(LowerError::not_supported("materialize() here"));
         };
@@ -224,7 +224,7 @@ fn find_in_expr(expr: &bound::Expr, tasks: &mut Vec<Task>) {
 }
 
 /// The relations directly below one.
-pub(super) fn inputs(rel: &Rel) -> Vec<&Rel> {
+pub(in crate::lower) fn inputs(rel: &Rel) -> Vec<&Rel> {
     match &rel.kind {
         RelKind::Table { .. } | RelKind::Values(_) | RelKind::Unit | RelKind::Range { .. } | RelKind::Outer | RelKind::Shared { .. } => {
             vec![]

@@ -25,11 +25,11 @@ const BATCH: usize = 8192;
 
 impl Lowering {
     /// One row without columns.
-    pub(super) fn unit(&self) -> Result<Lowered, LowerError> {
+    pub(in crate::lower) fn unit(&self) -> Result<Lowered, LowerError> {
         Ok(Lowered::new(LogicalPlanBuilder::empty(true).build()?))
     }
 
-    pub(super) fn values(&self, rel: &Rel, rows: &[Vec<Value>]) -> Result<Lowered, LowerError> {
+    pub(in crate::lower) fn values(&self, rel: &Rel, rows: &[Vec<Value>]) -> Result<Lowered, LowerError> {
         let mut columns: Vec<(String, ArrayRef)> = Vec::new();
         for (position, item) in rel.columns.iter().enumerate() {
             let data_type = functions::arrow_type(item.ty);
@@ -60,7 +60,7 @@ impl Lowering {
     }
 
     /// Batches as a relation; at least one, perhaps empty.
-    pub(super) fn memory(&self, batches: Vec<RecordBatch>) -> Result<Lowered, LowerError> {
+    pub(in crate::lower) fn memory(&self, batches: Vec<RecordBatch>) -> Result<Lowered, LowerError> {
         let schema = batches
             .first()
             .map(RecordBatch::schema)
@@ -81,7 +81,13 @@ impl Lowering {
         Ok(Lowered::new(plan))
     }
 
-    pub(super) fn range(&self, rel: &Rel, from: &bound::Expr, to: &bound::Expr, step: &bound::Expr) -> Result<Lowered, LowerError> {
+    pub(in crate::lower) fn range(
+        &self,
+        rel: &Rel,
+        from: &bound::Expr,
+        to: &bound::Expr,
+        step: &bound::Expr,
+    ) -> Result<Lowered, LowerError> {
         let Some(output) = rel.columns.first() else {
             return Err(LowerError::Argument("range needs a column".to_owned()));
         };
@@ -101,7 +107,7 @@ impl Lowering {
     }
 
     /// The value of an expression without columns.
-    pub(super) fn constant(&self, expr: &bound::Expr) -> Result<Value, LowerError> {
+    pub(in crate::lower) fn constant(&self, expr: &bound::Expr) -> Result<Value, LowerError> {
         if let Some(value) = expr.as_literal() {
             return Ok(value.clone());
         }

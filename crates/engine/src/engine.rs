@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::language::Completion;
 use chrono::{DateTime, Utc};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::displayable;
 use taffrail_kql::catalog::{Catalog, Schema};
-use taffrail_kql::{BoundQuery, Diagnostic, Value};
+use taffrail_kql::{BoundQuery, Completion, Diagnostic, Value};
 
 use crate::error::QueryError;
 use crate::execute::{self, Execution};

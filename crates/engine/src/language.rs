@@ -2,6 +2,7 @@
 
 use taffrail_kql::Environment;
 use taffrail_kql::catalog::Schema;
+use taffrail_kql::complete::Completion;
 use taffrail_kql::{BoundQuery, Diagnostic, Value};
 
 use crate::functions;
@@ -12,8 +13,8 @@ pub(crate) fn compile(text: &str, schema: &dyn Schema, now: i64, parameters: &[(
 }
 
 /// What could stand at `offset`.
-pub(crate) fn complete(_text: &str, _offset: usize, _schema: &dyn Schema, _now: i64) -> Vec<Completion> {
-    vec![]
+pub(crate) fn complete(text: &str, offset: usize, schema: &dyn Schema, now: i64) -> Vec<Completion> {
+    taffrail_kql::complete::complete(text, offset, &environment(schema, now, &[]))
 }
 
 fn environment<'a>(schema: &'a dyn Schema, now: i64, parameters: &'a [(String, Value)]) -> Environment<'a> {
@@ -23,17 +24,4 @@ fn environment<'a>(schema: &'a dyn Schema, now: i64, parameters: &'a [(String, V
         now,
         parameters,
     }
-}
-
-/// What could stand at a place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Completion {
-    /// What is shown
-    pub label: String,
-    /// `table`, `column`, `function`, …
-    pub kind: String,
-    /// One line about it
-    pub detail: String,
-    /// What is put in
-    pub insert: String,
 }

@@ -33,6 +33,6 @@ mod value;
 
 pub use engine::{Engine, EngineOptions, QueryRequest};
 pub use error::{LowerError, QueryError};
-pub use language::Completion;
 pub use result::{QueryResult, ResultColumn, Statistics};
 pub use source::{MemorySource, TableSource};
+pub use taffrail_kql::{Completion, CompletionKind};

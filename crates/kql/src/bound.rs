@@ -363,7 +363,8 @@ pub enum ExprKind {
     },
     /// Implicit conversion to `ty` of this expression: among the numbers, bool → int or long, string ↔ guid, anything →
     /// dynamic, dynamic → anything, anything → string (of arguments that are read as text).
-    /// From dynamic it gives null ('' of string) when the value is not of that type: `1.5` is no long, `"5"` no number.
+    /// From dynamic to string it is `tostring()`: text as it is, anything else as JSON text, null as ''. To other types it
+    /// gives null when the value is not of that type: `1.5` is no long, `"5"` no number.
     /// Explicit ones (`tostring`, `tolong`) are calls
     Cast(Box<Expr>),
     /// Operator; both sides have one type, except datetime and timespan arithmetic, and timespan by number

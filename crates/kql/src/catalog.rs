@@ -3,6 +3,7 @@
 //! A function is declared once, where it is implemented: a [`Function`] says its name, its parameters and its result, and
 //! the binder, the diagnostics, completion and the generated reference all read it from there.
 
+use crate::bound::{OperatorArg, Rel};
 use crate::types::{Type, Value};
 
 /// What kind of function.
@@ -167,4 +168,10 @@ pub trait Schema: Send + Sync {
     fn entity(&self, name: &str) -> Option<Entity>;
     /// All names, for wildcards, suggestions and completion.
     fn names(&self) -> Vec<String>;
+    /// Columns that a plugin of `evaluate` gives for this input, when its query does not declare them. Plugins such as
+    /// `bag_unpack` and `pivot` read them from the rows: an engine may run the input, note the answer, and bind again
+    /// (binding is deterministic: the same text and answers give the same ids).
+    fn plugin_columns(&self, _plugin: &str, _input: &Rel, _args: &[OperatorArg]) -> Option<Vec<(String, Type)>> {
+        None
+    }
 }

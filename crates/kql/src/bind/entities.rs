@@ -6,7 +6,7 @@ use super::expr::{Ctx, is_reference};
 use super::functions::Value as Applied;
 use super::{Binder, Binding, Bound, Reported, Scope, constant, suggest};
 use crate::bound::{Column, Rel, RelKind};
-use crate::catalog::Entity;
+use crate::catalog::{Entity, FunctionKind};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::syntax::ast::{self, ExprKind as Ast};
 use crate::types::{Type, Value};
@@ -133,6 +133,15 @@ impl Binder<'_> {
                 }
             }
             ("materialize" | "table", _) => self.error(Code::Arguments, name.span, format!("{}() takes 1 argument", name.text)),
+            _ if self.is_scalar_function(&name.text) => {
+                let problem = Diagnostic::error(
+                    Code::Type,
+                    span,
+                    format!("a table is wanted here, and {}() gives a value", name.text),
+                )
+                .with_help("at the start of a query, put 'print' in front");
+                Err(self.report(problem))
+            }
             _ => match self.stored_function(&name.text, span)? {
                 Some(function) => self.apply_tabular(&function, arguments, None, span, &ctx),
                 None => {
@@ -144,6 +153,13 @@ impl Binder<'_> {
                 }
             },
         }
+    }
+
+    fn is_scalar_function(&self, name: &str) -> bool {
+        let catalog = self.env.catalog;
+        super::FORMS.iter().any(|(form, _)| *form == name)
+            || catalog.function(FunctionKind::Scalar, name).is_some()
+            || catalog.function(FunctionKind::Aggregate, name).is_some()
     }
 
     /// A relation that is computed once, however often it is used.

@@ -114,14 +114,14 @@ impl Binder<'_> {
         let mut keys = Vec::new();
         for key in on {
             match key {
-                JoinKey::Name(name) => keys.push(self.common_key(name, left, right, scope)),
+                JoinKey::Name(name) => keys.push(self.common_key(name, left, right)),
                 JoinKey::Expr(expr) => self.key_conditions(expr, left, right, scope, &mut keys),
             }
         }
         keys.into_iter().collect()
     }
 
-    fn common_key(&mut self, name: &ast::Name, left: &Rel, right: &Rel, scope: &Scope) -> Bound<(Expr, Expr)> {
+    fn common_key(&mut self, name: &ast::Name, left: &Rel, right: &Rel) -> Bound<(Expr, Expr)> {
         let side = |rel: &Rel| rel.columns.iter().find(|column| column.name == name.text).cloned();
         let (Some(a), Some(b)) = (side(left), side(right)) else {
             let (missing, which) = match side(left) {
@@ -129,11 +129,11 @@ impl Binder<'_> {
                 Some(_) => (right, "right"),
             };
             let names = missing.columns.iter().map(|column| column.name.as_str());
-            let mut problem = suggest::unknown(&format!("column on the {which} side of the join"), &name.text, name.span, names);
+            let mut problem = suggest::unknown("column", &name.text, name.span, names);
+            problem.message = format!("{} on the {which} side of the join", problem.message);
             if problem.help.is_none() {
-                problem = problem.with_help(format!("columns of other names: on $left.A == $right.{}", name.text));
+                problem = problem.with_help("columns of different names: on $left.A == $right.B");
             }
-            let _ = scope;
             return Err(self.report(problem));
         };
         let a = self.column_use(&a, name.span)?;
@@ -162,7 +162,7 @@ impl Binder<'_> {
                     text: text.clone(),
                     span: expr.span,
                 };
-                keys.push(self.common_key(&name, left, right, scope));
+                keys.push(self.common_key(&name, left, right));
             }
             _ => {
                 let problem = Diagnostic::error(Code::Semantic, expr.span, "a join can match only by equality of columns")

@@ -67,9 +67,14 @@ pub fn compile(text: &str, env: &Environment<'_>) -> Result<BoundQuery, Vec<Diag
         if let Err(more) = bind(text, &query, env) {
             let syntax: Vec<Span> = problems.iter().map(|problem| problem.span).collect();
             let beside = |span: Span| !syntax.iter().any(|other| span.start <= other.end && other.start <= span.end);
+            // A definition that did not parse is not known, though the text has it.
+            let defined = |span: Span| {
+                let name = text.get(span.start..span.end).unwrap_or_default();
+                text.split("let ").skip(1).any(|rest| rest.trim_start().starts_with(name))
+            };
             problems.extend(
                 more.into_iter()
-                    .filter(|problem| problem.code == Code::UnknownName && beside(problem.span)),
+                    .filter(|problem| problem.code == Code::UnknownName && beside(problem.span) && !defined(problem.span)),
             );
         }
         return Err(problems);

@@ -46,7 +46,10 @@ impl Binder<'_> {
             Naming::Positional | Naming::Columns => None,
             Naming::Argument => self.name_of(&arguments.first()?.value),
             Naming::Prefix(prefix) => Some(self.prefixed(prefix, arguments)),
-            Naming::Percentile | Naming::Tuple(_) => self.output_names(function, arguments, 1).into_iter().next(),
+            Naming::Percentile | Naming::Tuple(_) => {
+                let first = self.output_names(function, arguments, 1).into_iter().next();
+                first.filter(|name| !name.is_empty())
+            }
         }
     }
 
@@ -78,6 +81,8 @@ impl Binder<'_> {
             }
             Naming::Tuple(templates) => (0..outputs)
                 .map(|index| match templates {
+                    // Without a name to build on there is none.
+                    [only] if only.starts_with("{}") && argument(index).is_empty() => String::new(),
                     [only] => only.replace("{}", &argument(index)),
                     _ => templates
                         .get(index)

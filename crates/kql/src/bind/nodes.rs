@@ -287,11 +287,6 @@ impl Binder<'_> {
                 None => self.not_supported(name.span, &format!("evaluate {}", name.text)),
             };
         };
-        let Some(schema) = schema else {
-            let problem = Diagnostic::not_supported(name.span, &format!("evaluate {} without the columns of its result", name.text))
-                .with_help(format!("declare them: evaluate {}(...) : (Column: type, ...)", name.text));
-            return Err(self.report(problem));
-        };
         let ctx = Ctx::row(scope, &input);
         let mut args = Vec::new();
         for argument in arguments {
@@ -305,7 +300,16 @@ impl Binder<'_> {
                 None => value,
             });
         }
-        let columns = schema.iter().map(|(name, ty)| self.column(name.text.clone(), *ty)).collect();
+        let declared = match schema {
+            Some(schema) => Some(schema.iter().map(|(name, ty)| (name.text.clone(), *ty)).collect()),
+            None => self.env.schema.plugin_columns(function.name, &input, &args),
+        };
+        let Some(declared) = declared else {
+            let problem = Diagnostic::not_supported(name.span, &format!("evaluate {} without the columns of its result", name.text))
+                .with_help(format!("declare them: evaluate {}(...) : (Column: type, ...)", name.text));
+            return Err(self.report(problem));
+        };
+        let columns = declared.into_iter().map(|(name, ty)| self.column(name, ty)).collect();
         let kind = RelKind::Operator {
             name: function.name,
             inputs: vec![input],

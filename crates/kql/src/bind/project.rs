@@ -44,7 +44,7 @@ impl Binder<'_> {
                     for (index, (name, ty)) in results.into_iter().take(wanted).enumerate() {
                         bound.push(Item {
                             explicit: item.names.get(index).cloned(),
-                            implicit: Some(name),
+                            implicit: Some(name).filter(|name| !name.is_empty()),
                             value: Ok(result_of(value.clone(), index, ty)),
                         });
                     }
@@ -91,8 +91,8 @@ impl Binder<'_> {
                     }
                     name.text.clone()
                 }
-                (None, Some(name)) if numbering == Numbering::Column || is_column_like(&name) => unique(&name, &columns),
-                _ => match numbering {
+                (None, Some(name)) => unique(&name, &columns),
+                (None, None) => match numbering {
                     Numbering::Column => {
                         unnamed += 1;
                         unique(&format!("Column{unnamed}"), &columns)
@@ -306,11 +306,6 @@ fn result_of(call: Expr, index: usize, ty: Type) -> Expr {
         span,
     };
     super::typing::cast(element, ty)
-}
-
-/// Names that `print` keeps: those of variables and what is made of them.
-fn is_column_like(name: &str) -> bool {
-    !name.is_empty()
 }
 
 /// Natural order: runs of digits by their number.

@@ -8,7 +8,8 @@ use super::{Binder, Bound};
 use crate::bound::{Expr, ExprKind};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::syntax::ast::{BinaryOp, ListOp};
-use crate::types::Type;
+use crate::syntax::literal;
+use crate::types::{Type, Value};
 
 /// The operator as written.
 pub(crate) fn symbol(op: BinaryOp) -> &'static str {
@@ -228,18 +229,31 @@ impl Binder<'_> {
     }
 
     fn incomparable<T>(&mut self, op: BinaryOp, left: &Expr, right: &Expr, span: Span) -> Bound<T> {
-        let help = match (left.ty, right.ty) {
-            (Type::Dynamic, Type::Dynamic) => "say what they are, e.g. with tostring() on both sides".to_owned(),
-            // The side that is no constant is the one to convert to the constant's type, unless that is text.
-            (_, ty) if right.as_literal().is_some() => format!("convert the left side with {}()", conversion(ty)),
-            (ty, _) => format!("convert the right side with {}()", conversion(ty)),
-        };
         let problem = Diagnostic::error(
             Code::Type,
             span,
             format!("'{}' cannot compare {} with {}", symbol(op), left.ty, right.ty),
-        )
-        .with_help(help);
+        );
+        let written = |side: &Expr, other: Type| match side.as_literal() {
+            Some(Value::String(text)) if literal::parse_typed(other, text).is_some() => Some(match other {
+                Type::DateTime | Type::Guid | Type::Decimal => format!("{other}({text})"),
+                Type::TimeSpan => format!("time({text})"),
+                _ => text.clone(),
+            }),
+            _ => None,
+        };
+        let problem = if let Some(text) = written(right, left.ty) {
+            problem.with_help(format!("write {text}")).with_fix(right.span, text)
+        } else if let Some(text) = written(left, right.ty) {
+            problem.with_help(format!("write {text}")).with_fix(left.span, text)
+        } else {
+            problem.with_help(match (left.ty, right.ty) {
+                (Type::Dynamic, Type::Dynamic) => "say what they are, e.g. with tostring() on both sides".to_owned(),
+                // The side that is no constant is the one to convert to the constant's type.
+                (_, ty) if right.as_literal().is_some() => format!("convert the left side with {}()", conversion(ty)),
+                (ty, _) => format!("convert the right side with {}()", conversion(ty)),
+            })
+        };
         Err(self.report(problem))
     }
 

@@ -38,6 +38,14 @@ impl TestSchema {
             ]),
         );
         entities.insert(
+            "AzureDiagnostics".to_owned(),
+            table(&[("Category", Type::String), ("log_s", Type::String)]),
+        );
+        entities.insert(
+            "KubernetesPodInventory".to_owned(),
+            table(&[("PodName", Type::String), ("Pod", Type::Dynamic)]),
+        );
+        entities.insert(
             "Deletes".to_owned(),
             Entity::View {
                 query: "Audit | where Verb == 'delete' | project TimeGenerated, Verb, Who = tostring(User.username)".to_owned(),

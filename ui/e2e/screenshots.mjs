@@ -1,0 +1,106 @@
+// A picture of every page in both themes: TAFFRAIL_URL, TAFFRAIL_USER, TAFFRAIL_PASSWORD, OUT.
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { signIn, watch, withBrowser } from './browser.mjs';
+
+const url = process.env.TAFFRAIL_URL ?? 'http://127.0.0.1:8090';
+const user = process.env.TAFFRAIL_USER ?? 'admin';
+const password = process.env.TAFFRAIL_PASSWORD ?? '';
+const out = process.env.OUT ?? 'screenshots';
+const only = process.env.ONLY?.split(',');
+await mkdir(out, { recursive: true });
+
+const query = (q, t = 'all', more = '') => `/logs?q=${encodeURIComponent(q)}&t=${t}${more}`;
+const settled = async (page) => {
+  await page.waitForLoadState('networkidle', { timeout: 4000 }).catch(() => undefined);
+};
+const grid = (page) => page.waitForSelector('.grid-row, .messages, .empty, [data-testid=chart] canvas', { timeout: 20_000 });
+
+for (const theme of ['light', 'dark']) {
+  await withBrowser({ colorScheme: theme }, async (_, page) => {
+    const problems = watch(page, url);
+    const shot = async (name) => {
+      if (only && !only.includes(name)) return;
+      await page.screenshot({ path: join(out, `${name}-${theme}.png`) });
+    };
+    await page.goto(`${url}/sign-in`);
+    await page.waitForSelector('form, nav');
+    await shot('sign-in');
+    await signIn(page, url, user, password);
+    await page.goto(`${url}/incidents?status=New&status=Active`);
+    await page.waitForSelector('.incidents tbody tr, .empty');
+    await settled(page);
+    await shot('incidents');
+    const first = await page.locator('.incidents tbody tr').first().getAttribute('data-number').catch(() => null);
+    if (first !== null) {
+      await page.keyboard.press('j');
+      await page.waitForSelector('.pane h2');
+      await settled(page);
+      await shot('incidents-pane');
+      for (const tab of ['overview', 'alerts', 'entities', 'activity']) {
+        await page.goto(`${url}/incidents/${first}?tab=${tab}`);
+        await page.waitForSelector('.incident-head');
+        await settled(page);
+        await shot(`incident-${tab}`);
+      }
+      await page.getByRole('button', { name: 'Status' }).click();
+      await page.getByRole('menuitem', { name: 'Closed' }).click();
+      await page.waitForSelector('[role=dialog]');
+      await shot('incident-close');
+    }
+    await page.goto(`${url}${query('KubernetesAudit\n| where Verb != "watch"\n| sort by TimeGenerated desc\n| take 500')}`);
+    await grid(page);
+    await page.waitForSelector('.monaco-editor .view-line', { timeout: 30_000 });
+    // The worker has read the schema once it colours a table.
+    await page.waitForSelector('.monaco-editor .view-line .Table', { timeout: 60_000 }).catch(() => problems.push('the language service did not colour the query'));
+    await shot('logs');
+    await page.locator('.grid-row .twist').first().click().catch(() => undefined);
+    await shot('logs-row');
+    await page.goto(`${url}${query('KubernetesAudit\n| summarize count() by bin(TimeGenerated, 10m), Verb\n| render timechart')}`);
+    await page.waitForSelector('[data-testid=chart] canvas, .empty, .messages');
+    await settled(page);
+    await shot('logs-chart');
+    await page.goto(`${url}${query('KubernetesAudit\n| where TimeGenerate > ago(1h)\n| take 10')}`);
+    await page.waitForSelector('.messages');
+    await page.waitForSelector('.monaco-editor .squiggly-error', { timeout: 20_000 }).catch(() => problems.push('no marker in the text'));
+    await shot('logs-error');
+    await page.goto(`${url}/rules`);
+    await page.waitForSelector('.table tbody tr, .empty');
+    await shot('rules');
+    const rule = page.locator('.table tbody tr a').first();
+    if (await rule.count()) {
+      await rule.click();
+      await page.waitForSelector('.rule-page');
+      await settled(page);
+      await shot('rule');
+    }
+    for (const part of ['account', 'users', 'tokens', 'about']) {
+      await page.goto(`${url}/settings/${part}`);
+      await page.waitForSelector('.settings .card');
+      await settled(page);
+      await shot(`settings-${part}`);
+    }
+    await page.goto(`${url}/incidents`);
+    await page.waitForSelector('.incidents tbody tr, .empty');
+    await page.keyboard.press('Control+k');
+    await page.waitForSelector('.palette-list');
+    await settled(page);
+    await shot('palette');
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('?');
+    await page.waitForSelector('.keys');
+    await shot('help');
+    await page.setViewportSize({ width: 1280, height: 720 });
+    await page.goto(`${url}/incidents`);
+    await page.waitForSelector('.incidents tbody tr, .empty');
+    await settled(page);
+    await shot('incidents-1280');
+    await page.setViewportSize({ width: 390, height: 844 });
+    await settled(page);
+    await shot('incidents-phone');
+    if (problems.length > 0) {
+      console.error(`${theme}:\n  ${[...new Set(problems)].join('\n  ')}`);
+      process.exitCode = 1;
+    }
+  });
+}

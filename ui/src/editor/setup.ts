@@ -1,0 +1,100 @@
+// Monaco with the Kusto language service, loaded only when a page shows an editor.
+//
+// The Kusto worker gives colours, completion, hover and formatting from the live schema. What is
+// right and wrong in a query is decided by the server alone (it knows what this engine runs), so the
+// worker's own markers are kept out and the server's diagnostics are shown instead.
+import * as monaco from 'monaco-editor/esm/vs/editor/editor.api';
+import 'monaco-editor/esm/vs/editor/edcore.main';
+import EditorWorker from 'monaco-editor/esm/vs/editor/editor.worker?worker';
+import { setupMode } from '@kusto/monaco-kusto/release/esm/kustoMode';
+import { KustoLanguageDefinition } from '@kusto/monaco-kusto/release/esm/languageServiceManager/kustoMonarchLanguageDefinition';
+import type { KustoWorker, LanguageServiceDefaults } from '@kusto/monaco-kusto';
+import type { SchemaAnswer } from '../api/types';
+import { defineThemes } from './theme';
+import { toKustoSchema } from './schema';
+
+export { monaco };
+
+/** The language every model of a query has. */
+export const LANGUAGE = 'kusto';
+
+declare global {
+  interface Window {
+    MonacoEnvironment?: monaco.Environment;
+  }
+}
+
+self.MonacoEnvironment = {
+  getWorker(_id: string, label: string): Worker {
+    if (label === LANGUAGE) {
+      return new Worker('/assets/kusto-worker.js', { name: 'kusto' });
+    }
+    return new EditorWorker({ name: 'editor' });
+  },
+};
+
+let known: Set<string> | null = null;
+
+const settings = {
+  includeControlCommands: false,
+  newlineAfterPipe: true,
+  openSuggestionDialogAfterPreviousSuggestionAccepted: true,
+  useIntellisenseV2: true,
+  useSemanticColorization: true,
+  useTokenColorization: true,
+  enableHover: true,
+  formatter: { indentationSize: 4, pipeOperatorStyle: 'Smart' },
+  syntaxErrorAsMarkDown: { enableSyntaxErrorAsMarkDown: false },
+  enableQueryWarnings: false,
+  enableQuerySuggestions: false,
+  disabledDiagnosticCodes: [],
+  quickFixCodeActions: [],
+  enableQuickFixes: false,
+  completionOptions: { includeExtendedSyntax: false },
+  // Only functions that this server has are offered.
+  onDidProvideCompletionItems: (list: { items: { label: string; kind?: number }[] } | undefined) => {
+    const functions = known;
+    if (functions === null || !list) return list;
+    const isFunction = 3; // CompletionItemKind.Function of the language server protocol
+    list.items = list.items.filter(
+      (item) => item.kind !== isFunction || functions.has(item.label.replace(/\(.*$/, '')),
+    );
+    return list;
+  },
+};
+
+let ready: Promise<(uri: monaco.Uri) => Promise<KustoWorker>> | null = null;
+
+function start() {
+  monaco.languages.register({ id: LANGUAGE, extensions: ['.kql', '.csl'], aliases: ['KQL'] });
+  monaco.languages.setMonarchTokensProvider(LANGUAGE, KustoLanguageDefinition as monaco.languages.IMonarchLanguage);
+  defineThemes();
+  const quiet = {
+    ...monaco,
+    editor: { ...monaco.editor, setModelMarkers: () => undefined },
+  } as typeof monaco;
+  const emitter = new monaco.Emitter<LanguageServiceDefaults>();
+  const defaults = {
+    onDidChange: emitter.event,
+    languageSettings: settings,
+    setLanguageSettings: () => undefined,
+    setMaximumWorkerIdleTime: () => undefined,
+    getWorkerMaxIdleTime: () => 0,
+  } as unknown as LanguageServiceDefaults;
+  return setupMode(defaults, quiet) as (uri: monaco.Uri) => Promise<KustoWorker>;
+}
+
+/** Registers the language once; cheap to call again. */
+export function ensureLanguage(): Promise<(uri: monaco.Uri) => Promise<KustoWorker>> {
+  ready ??= Promise.resolve().then(start);
+  return ready;
+}
+
+/** Tells the language service which tables and functions there are. */
+export async function setSchema(uri: monaco.Uri, schema: SchemaAnswer): Promise<void> {
+  const accessor = await ensureLanguage();
+  const names = schema.functions.map((f) => f.name);
+  known = names.length > 0 ? new Set(names) : null;
+  const worker = await accessor(uri);
+  await worker.setSchema(toKustoSchema(schema));
+}

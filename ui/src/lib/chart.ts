@@ -1,0 +1,375 @@
+// From the rows of a result and what `render` asked for to a chart. Pure, so that it can be tested
+// without a browser; the drawing itself is in `components/Chart`.
+//
+// Which column is x, y and series follows Kusto's `render`: x is `xcolumn` or the first fitting
+// column, the series are the text columns after it, y is every number that is left.
+// https://learn.microsoft.com/kusto/query/render-operator
+import type { Json, Render, ResultColumn } from '../api/types';
+
+export const CHART_KINDS = [
+  'timechart',
+  'linechart',
+  'areachart',
+  'columnchart',
+  'barchart',
+  'piechart',
+  'scatterchart',
+  'card',
+] as const;
+export type ChartKind = (typeof CHART_KINDS)[number];
+
+export const CHART_NAMES: Record<ChartKind, string> = {
+  timechart: 'Time chart',
+  linechart: 'Line chart',
+  areachart: 'Area chart',
+  columnchart: 'Column chart',
+  barchart: 'Bar chart',
+  piechart: 'Pie chart',
+  scatterchart: 'Scatter chart',
+  card: 'Card',
+};
+
+export interface Palette {
+  series: string[];
+  text: string;
+  muted: string;
+  line: string;
+  surface: string;
+  font: string;
+}
+
+export interface Card {
+  label: string;
+  value: string;
+}
+
+export type Chart =
+  | { kind: 'chart'; option: Record<string, unknown>; points: number; cut: boolean }
+  | { kind: 'card'; cards: Card[] }
+  | { kind: 'none'; reason: string };
+
+/** More than this is not readable, and slow to draw. */
+const MAX_SERIES = 40;
+const MAX_CATEGORIES = 500;
+const MAX_SLICES = 12;
+
+const NUMERIC = new Set(['int', 'long', 'real', 'decimal', 'timespan']);
+
+export const isNumeric = (column: ResultColumn): boolean => NUMERIC.has(column.type);
+
+/** A cell as a number, or null when it is none. */
+export function toNumber(value: Json | undefined, type: string): number | null {
+  if (value === null || value === undefined) return null;
+  if (typeof value === 'number') return Number.isFinite(value) ? value : null;
+  if (type === 'timespan' && typeof value === 'string') return timespanSeconds(value);
+  if (typeof value === 'string' && value !== '') {
+    const number = Number(value);
+    return Number.isFinite(number) ? number : null;
+  }
+  return null;
+}
+
+/** `1.02:03:04.5` in seconds. */
+export function timespanSeconds(text: string): number | null {
+  const match = /^(-)?(?:(\d+)\.)?(\d\d):(\d\d):(\d\d)(\.\d+)?$/.exec(text);
+  if (!match) return null;
+  const part = (i: number): number => Number(match[i] ?? 0);
+  const seconds = part(2) * 86_400 + part(3) * 3600 + part(4) * 60 + part(5) + part(6);
+  return match[1] === '-' ? -seconds : seconds;
+}
+
+/** The kind of chart that `render` named, when it is one we draw. */
+export function chartKind(render: Render | null | undefined): ChartKind | 'table' | null {
+  const name = render?.visualization?.toLowerCase();
+  if (name === undefined || name === '') return null;
+  if (name === 'table') return 'table';
+  if (name === 'stackedareachart') return 'areachart';
+  return (CHART_KINDS as readonly string[]).includes(name) ? (name as ChartKind) : null;
+}
+
+/** A fitting kind for rows that no `render` came with. */
+export function suggestKind(columns: ResultColumn[]): ChartKind | null {
+  if (!columns.some(isNumeric)) return null;
+  if (columns.some((c) => c.type === 'datetime')) return 'timechart';
+  if (columns.every(isNumeric)) return columns.length >= 2 ? 'scatterchart' : 'card';
+  return 'barchart';
+}
+
+const names = (value: string[] | string | null | undefined): string[] =>
+  Array.isArray(value) ? value : typeof value === 'string' && value !== '' ? value.split(',').map((v) => v.trim()) : [];
+
+const label = (value: Json | undefined): string =>
+  value === null || value === undefined || value === ''
+    ? '(empty)'
+    : typeof value === 'object'
+      ? JSON.stringify(value)
+      : String(value);
+
+interface Roles {
+  x: number;
+  ys: number[];
+  split: number[];
+}
+
+function roles(kind: ChartKind, columns: ResultColumn[], render: Render | null): Roles | string {
+  const index = (name: string): number => columns.findIndex((c) => c.name === name);
+  let x = render?.xColumn ? index(render.xColumn) : -1;
+  if (x < 0) {
+    if (kind === 'timechart') x = columns.findIndex((c) => c.type === 'datetime');
+    else if (kind === 'linechart' || kind === 'areachart' || kind === 'scatterchart') {
+      x = columns.findIndex((c) => c.type === 'datetime');
+      if (x < 0) x = columns.findIndex(isNumeric);
+      if (x >= 0 && columns.filter(isNumeric).length < (isNumeric(columns[x] as ResultColumn) ? 2 : 1)) x = -1;
+      if (x < 0) x = 0;
+    } else {
+      x = columns.findIndex((c) => !isNumeric(c));
+      if (x < 0) x = 0;
+    }
+  }
+  if (x < 0) return 'A time chart needs a datetime column, for example from summarize … by bin(TimeGenerated, 1h).';
+  const wanted = names(render?.yColumns).map(index).filter((i) => i >= 0);
+  const ys = wanted.length > 0 ? wanted : columns.map((_, i) => i).filter((i) => i !== x && isNumeric(columns[i] as ResultColumn));
+  if (ys.length === 0) return 'This chart needs a column of numbers, for example from summarize count() by ….';
+  const series = names(render?.series).map(index).filter((i) => i >= 0 && i !== x);
+  const split =
+    series.length > 0
+      ? series
+      : columns
+          .map((_, i) => i)
+          .filter((i) => i !== x && !ys.includes(i) && ['string', 'guid', 'bool', 'dynamic'].includes((columns[i] as ResultColumn).type));
+  return { x, ys, split };
+}
+
+interface Series {
+  name: string;
+  points: Map<string, [Json, number]>;
+}
+
+function collect(columns: ResultColumn[], rows: Json[][], { x, ys, split }: Roles): { series: Series[]; xs: Json[]; cut: boolean } {
+  const found = new Map<string, Series>();
+  const xs = new Map<string, Json>();
+  let cut = false;
+  for (const row of rows) {
+    const at = row[x] ?? null;
+    const key = label(at);
+    const group = split.map((i) => label(row[i])).join(' · ');
+    for (const y of ys) {
+      const column = columns[y] as ResultColumn;
+      const value = toNumber(row[y], column.type);
+      if (value === null) continue;
+      const name = group === '' ? column.name : ys.length > 1 ? `${group} · ${column.name}` : group;
+      let series = found.get(name);
+      if (series === undefined) {
+        if (found.size >= MAX_SERIES) {
+          cut = true;
+          continue;
+        }
+        series = { name, points: new Map() };
+        found.set(name, series);
+      }
+      xs.set(key, at);
+      series.points.set(key, [at, value]);
+    }
+  }
+  return { series: [...found.values()], xs: [...xs.values()], cut };
+}
+
+/** Builds the chart, or says in words why these rows cannot be one. */
+export function buildChart(
+  kind: ChartKind,
+  columns: ResultColumn[],
+  rows: Json[][],
+  render: Render | null,
+  palette: Palette,
+): Chart {
+  if (rows.length === 0) return { kind: 'none', reason: 'There are no rows to draw.' };
+  if (kind === 'card') return card(columns, rows);
+  const found = roles(kind, columns, render);
+  if (typeof found === 'string') return { kind: 'none', reason: found };
+  const { series, xs, cut } = collect(columns, rows, found);
+  if (series.length === 0) return { kind: 'none', reason: 'The number column holds no numbers in these rows.' };
+  if (kind === 'piechart') return pie(columns, rows, found, render, palette);
+
+  const xColumn = columns[found.x] as ResultColumn;
+  const yTitle = render?.yTitle ?? (found.ys.length === 1 ? (columns[found.ys[0] as number] as ResultColumn).name : '');
+  const stacked = stacking(kind, render);
+  const share = stacked === 'share' ? totals(series) : null;
+  const timed = xColumn.type === 'datetime' && kind !== 'barchart' && kind !== 'columnchart';
+  const numeric = isNumeric(xColumn) && kind !== 'barchart' && kind !== 'columnchart';
+  const categories = timed || numeric ? [] : xs.map((v) => (xColumn.type === 'datetime' ? shortTime(v) : label(v))).slice(0, MAX_CATEGORIES);
+  const horizontal = kind === 'barchart';
+
+  const data = (one: Series): unknown[] => {
+    const value = (key: string, v: number): number => (share === null ? v : (100 * v) / (share.get(key) || 1));
+    if (timed) {
+      return [...one.points].map(([key, [at, v]]) => [Date.parse(String(at)), value(key, v)]).sort((a, b) => (a[0] as number) - (b[0] as number));
+    }
+    if (numeric) {
+      return [...one.points].map(([key, [at, v]]) => [toNumber(at, xColumn.type), value(key, v)]).sort((a, b) => (a[0] as number) - (b[0] as number));
+    }
+    return xs.slice(0, MAX_CATEGORIES).map((at) => {
+      const point = one.points.get(label(at));
+      return point === undefined ? null : value(label(at), point[1]);
+    });
+  };
+
+  const many = series.length > 1;
+  const axisText = { color: palette.muted, fontFamily: palette.font, fontSize: 11 };
+  const valueAxis = {
+    type: 'value',
+    name: horizontal ? '' : yTitle,
+    nameTextStyle: { ...axisText, align: 'left' },
+    min: bound(render?.yMin),
+    max: share === null ? bound(render?.yMax) : 100,
+    axisLabel: { ...axisText, formatter: share === null ? compact : '{value} %' },
+    splitLine: { lineStyle: { color: palette.line } },
+  };
+  const otherAxis = {
+    type: timed ? 'time' : numeric ? 'value' : 'category',
+    name: render?.xTitle ?? '',
+    nameLocation: 'middle',
+    nameGap: 28,
+    nameTextStyle: axisText,
+    ...(timed || numeric ? { scale: true } : { data: categories, inverse: horizontal }),
+    axisLabel: { ...axisText, hideOverlap: true, ...(horizontal ? { width: 180, overflow: 'truncate' } : {}) },
+    axisLine: { lineStyle: { color: palette.line } },
+    axisTick: { show: false },
+    splitLine: { show: false },
+  };
+
+  const option: Record<string, unknown> = {
+    color: palette.series,
+    animation: false,
+    textStyle: { fontFamily: palette.font, color: palette.text },
+    aria: { enabled: true },
+    title: render?.title ? { text: render.title, left: 12, top: 6, textStyle: { color: palette.text, fontSize: 13, fontWeight: 600 } } : undefined,
+    grid: { left: 16, right: many ? 220 : 24, top: render?.title ? 52 : 36, bottom: render?.xTitle ? 40 : 16, containLabel: true },
+    legend: many && render?.legend !== 'hidden'
+      ? {
+          type: 'scroll',
+          orient: 'vertical',
+          right: 12,
+          top: 36,
+          bottom: 12,
+          icon: 'roundRect',
+          itemWidth: 10,
+          itemHeight: 10,
+          textStyle: { color: palette.text, fontSize: 11, width: 160, overflow: 'truncate' },
+          pageTextStyle: { color: palette.muted },
+          pageIconColor: palette.text,
+          pageIconInactiveColor: palette.line,
+          tooltip: { show: true },
+        }
+      : undefined,
+    tooltip: {
+      trigger: kind === 'scatterchart' ? 'item' : 'axis',
+      axisPointer: { type: horizontal || kind === 'columnchart' ? 'shadow' : 'line' },
+      backgroundColor: palette.surface,
+      borderColor: palette.line,
+      textStyle: { color: palette.text, fontSize: 12 },
+      confine: true,
+      appendTo: 'body',
+      order: 'valueDesc',
+    },
+    xAxis: horizontal ? valueAxis : otherAxis,
+    yAxis: horizontal ? otherAxis : valueAxis,
+    series: series.map((one) => ({
+      name: one.name,
+      type: seriesType(kind),
+      data: data(one),
+      ...(stacked === 'none' ? {} : { stack: 'all' }),
+      ...(kind === 'areachart' ? { areaStyle: { opacity: 0.25 } } : {}),
+      ...(seriesType(kind) === 'line' ? { showSymbol: one.points.size < 60, symbolSize: 5, lineStyle: { width: 1.75 } } : {}),
+      ...(seriesType(kind) === 'bar' ? { barMaxWidth: 36, itemStyle: { borderRadius: horizontal ? [0, 3, 3, 0] : [3, 3, 0, 0] } } : {}),
+      ...(kind === 'scatterchart' ? { symbolSize: 7 } : {}),
+    })),
+  };
+  const points = series.reduce((sum, s) => sum + s.points.size, 0);
+  return { kind: 'chart', option, points, cut: cut || (categories.length > 0 && xs.length > MAX_CATEGORIES) };
+}
+
+function seriesType(kind: ChartKind): 'line' | 'bar' | 'scatter' {
+  if (kind === 'barchart' || kind === 'columnchart') return 'bar';
+  return kind === 'scatterchart' ? 'scatter' : 'line';
+}
+
+function stacking(kind: ChartKind, render: Render | null): 'none' | 'sum' | 'share' {
+  const asked = render?.kind?.toLowerCase();
+  if (asked === 'stacked100') return 'share';
+  if (asked === 'stacked' || render?.visualization?.toLowerCase() === 'stackedareachart') return 'sum';
+  if (asked === 'unstacked') return 'none';
+  return kind === 'columnchart' || kind === 'barchart' ? 'sum' : 'none';
+}
+
+function totals(series: Series[]): Map<string, number> {
+  const sums = new Map<string, number>();
+  for (const one of series) for (const [key, [, v]] of one.points) sums.set(key, (sums.get(key) ?? 0) + v);
+  return sums;
+}
+
+const bound = (value: number | string | null | undefined): number | undefined => {
+  if (value === null || value === undefined || value === '') return undefined;
+  const number = Number(value);
+  return Number.isFinite(number) ? number : undefined;
+};
+
+/** `1.2 k`, `3.4 M`: short enough for an axis. */
+export function compact(value: number): string {
+  const size = Math.abs(value);
+  const cut = (n: number): string => String(Math.round(n * 10) / 10);
+  if (size >= 1e9) return `${cut(value / 1e9)} G`;
+  if (size >= 1e6) return `${cut(value / 1e6)} M`;
+  if (size >= 1e4) return `${cut(value / 1e3)} k`;
+  return String(Math.round(value * 1000) / 1000);
+}
+
+function shortTime(value: Json): string {
+  return String(value).replace('T', ' ').replace(/(:00)?(\.\d+)?Z$/, '');
+}
+
+function pie(columns: ResultColumn[], rows: Json[][], { x, ys }: Roles, render: Render | null, palette: Palette): Chart {
+  const y = ys[0] as number;
+  const sums = new Map<string, number>();
+  for (const row of rows) {
+    const value = toNumber(row[y], (columns[y] as ResultColumn).type);
+    if (value === null || value < 0) continue;
+    const name = label(row[x]);
+    sums.set(name, (sums.get(name) ?? 0) + value);
+  }
+  const sorted = [...sums].sort((a, b) => b[1] - a[1]);
+  const shown: { name: string; value: number }[] = sorted.slice(0, MAX_SLICES).map(([name, value]) => ({ name, value }));
+  const rest = sorted.slice(MAX_SLICES);
+  if (rest.length > 0) shown.push({ name: `${rest.length} others`, value: rest.reduce((sum, [, v]) => sum + v, 0) });
+  return {
+    kind: 'chart',
+    points: shown.length,
+    cut: false,
+    option: {
+      color: palette.series,
+      animation: false,
+      aria: { enabled: true },
+      textStyle: { fontFamily: palette.font, color: palette.text },
+      title: render?.title ? { text: render.title, left: 12, top: 6, textStyle: { color: palette.text, fontSize: 13 } } : undefined,
+      tooltip: { trigger: 'item', backgroundColor: palette.surface, borderColor: palette.line, textStyle: { color: palette.text, fontSize: 12 }, formatter: '{b}: {c} ({d} %)' },
+      series: [
+        {
+          type: 'pie',
+          radius: ['45%', '72%'],
+          data: shown,
+          itemStyle: { borderColor: palette.surface, borderWidth: 2 },
+          label: { color: palette.text, fontSize: 11, formatter: '{b}  {d} %' },
+          labelLine: { lineStyle: { color: palette.line } },
+        },
+      ],
+    },
+  };
+}
+
+function card(columns: ResultColumn[], rows: Json[][]): Chart {
+  const row = rows[0] ?? [];
+  const cards = columns.map((column, i) => {
+    const number = isNumeric(column) && column.type !== 'timespan' ? toNumber(row[i], column.type) : null;
+    return { label: column.name, value: number === null ? label(row[i]) : number.toLocaleString('en-US', { maximumFractionDigits: 3 }) };
+  });
+  return { kind: 'card', cards };
+}

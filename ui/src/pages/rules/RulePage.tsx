@@ -1,0 +1,233 @@
+import { useQuery } from '@tanstack/react-query';
+import { Link, useParams } from '@tanstack/react-router';
+import { ArrowLeft, SquareArrowOutUpRight } from 'lucide-react';
+import { Fragment } from 'react';
+import { ApiError } from '../../api/client';
+import { incidentsQuery, ruleQuery } from '../../api/queries';
+import type { Json } from '../../api/types';
+import { JsonTree } from '../../components/JsonTree';
+import { SeverityMark, StatusMark, Technique } from '../../components/marks';
+import { CopyButton, ErrorNotice, Skeleton, Time } from '../../components/ui';
+import { tacticName, techniqueName } from '../../lib/attack';
+import { isoDuration } from '../../lib/isoDuration';
+import { Markdown } from '../../lib/markdown';
+import { useTitle } from '../../lib/hooks';
+
+/** Shown in their own places; everything else of a definition is listed as it is. */
+const SHOWN = new Set(['id', 'name', 'description', 'severity', 'kind', 'tactics', 'techniques', 'relevantTechniques', 'query', 'enabled', 'queryFrequency', 'queryPeriod', 'triggerOperator', 'triggerThreshold', 'remediation', 'version', 'entityMappings', 'customDetails']);
+
+const OPERATORS: Record<string, string> = { gt: 'more than', lt: 'fewer than', eq: 'exactly', ne: 'other than', GreaterThan: 'more than', LessThan: 'fewer than', Equal: 'exactly', NotEqual: 'other than' };
+
+export function RulePage() {
+  const { id } = useParams({ from: '/app/rules/$id' });
+  const { data: rule, error, refetch } = useQuery(ruleQuery(id));
+  useTitle(rule?.name ?? 'Rule');
+  const { data: found } = useQuery({ ...incidentsQuery({ search: rule?.id ?? id }), enabled: rule !== undefined });
+
+  if (error) {
+    return (
+      <div className="column" style={{ padding: 24 }}>
+        <Link to="/rules" className="row">
+          <ArrowLeft className="icon small" /> Rules
+        </Link>
+        {error instanceof ApiError && error.status === 404 ? <p>There is no rule {id}. It may have been renamed or switched off by a newer version.</p> : <ErrorNotice error={error} retry={() => void refetch()} />}
+      </div>
+    );
+  }
+  if (rule === undefined) return <Skeleton />;
+  const rest = Object.entries(rule).filter(([name, value]) => !SHOWN.has(name) && value !== null && value !== undefined && value !== '') as [string, Json][];
+  const incidents = (found?.items ?? []).filter((incident) => incident.rules.includes(rule.id));
+  const query = rule.query ?? '';
+
+  return (
+    <>
+      <div className="page-head" style={{ flexDirection: 'column', alignItems: 'stretch', gap: 8, paddingBottom: 14 }}>
+        <Link to="/rules" className="row" style={{ gap: 5 }}>
+          <ArrowLeft className="icon small" /> Rules
+        </Link>
+        <div className="row wrap">
+          <SeverityMark severity={rule.severity} badge />
+          <h1>{rule.name}</h1>
+          {!rule.enabled && <span className="chip">Off</span>}
+        </div>
+      </div>
+      <div className="page-scroll">
+        <div className="rule-page">
+          <div className="column" style={{ gap: 16 }}>
+            <section className="card">
+              <header>
+                <h2>Why it matters</h2>
+              </header>
+              <div className="body">
+                <Markdown text={rule.description} />
+              </div>
+            </section>
+            <section className="card">
+              <header>
+                <h2 className="grow">Query</h2>
+                <CopyButton text={query} />
+                <Link className="button small" to="/logs" search={{ q: query, t: 'all' }}>
+                  <SquareArrowOutUpRight className="icon small" /> Run in Logs
+                </Link>
+              </header>
+              <div className="body">
+                <pre className="block kql" tabIndex={0}>
+                  {query}
+                </pre>
+              </div>
+            </section>
+            {Array.isArray(rule.remediation) && rule.remediation.length > 0 && (
+              <section className="card">
+                <header>
+                  <h2>What to do when it speaks</h2>
+                </header>
+                <div className="body">
+                  <ol style={{ paddingLeft: 18 }} className="column">
+                    {rule.remediation.map((step) => (
+                      <li key={step}>
+                        <Markdown text={step} />
+                      </li>
+                    ))}
+                  </ol>
+                </div>
+              </section>
+            )}
+            <Mappings value={rule.entityMappings ?? null} />
+            {rest.length > 0 && (
+              <section className="card">
+                <header>
+                  <h2>Everything else it says</h2>
+                </header>
+                <div className="body">
+                  <JsonTree value={Object.fromEntries(rest)} />
+                </div>
+              </section>
+            )}
+          </div>
+          <div className="side">
+            <section className="card">
+              <header>
+                <h2>Facts</h2>
+              </header>
+              <div className="body">
+                <dl className="facts">
+                  <dt>Kind</dt>
+                  <dd>{rule.kind === 'NRT' ? 'NRT: as events arrive' : rule.kind}</dd>
+                  {rule.queryFrequency && (
+                    <>
+                      <dt>Runs</dt>
+                      <dd>every {isoDuration(rule.queryFrequency)}</dd>
+                    </>
+                  )}
+                  {rule.queryPeriod && (
+                    <>
+                      <dt>Looks at</dt>
+                      <dd>the last {isoDuration(rule.queryPeriod)}</dd>
+                    </>
+                  )}
+                  {rule.triggerOperator && (
+                    <>
+                      <dt>Speaks on</dt>
+                      <dd>
+                        {OPERATORS[rule.triggerOperator] ?? rule.triggerOperator} {rule.triggerThreshold ?? 0} rows
+                      </dd>
+                    </>
+                  )}
+                  <dt>Identifier</dt>
+                  <dd className="mono">{rule.id}</dd>
+                  {rule.version && (
+                    <>
+                      <dt>Version</dt>
+                      <dd>{rule.version}</dd>
+                    </>
+                  )}
+                  {Object.entries(rule.customDetails ?? {}).map(([name, value]) => (
+                    <Fragment key={name}>
+                      <dt>{name}</dt>
+                      <dd className="mono">{String(value)}</dd>
+                    </Fragment>
+                  ))}
+                </dl>
+              </div>
+            </section>
+            <section className="card">
+              <header>
+                <h2>ATT&amp;CK</h2>
+              </header>
+              <div className="body column" style={{ gap: 8 }}>
+                <div>{rule.tactics.map(tacticName).join(', ') || 'None named'}</div>
+                {rule.techniques.map((technique) => (
+                  <div key={technique} className="row">
+                    <Technique id={technique} />
+                    <span>{techniqueName(technique)}</span>
+                  </div>
+                ))}
+              </div>
+            </section>
+            <section className="card">
+              <header>
+                <h2>Incidents from it</h2>
+                {incidents.length > 0 && <span className="count">{incidents.length}</span>}
+              </header>
+              <div className="body column" style={{ gap: 8 }}>
+                {incidents.length === 0 && <span className="muted">None yet.</span>}
+                {incidents.slice(0, 8).map((incident) => (
+                  <div key={incident.number} className="column" style={{ gap: 2 }}>
+                    <Link to="/incidents/$number" params={{ number: String(incident.number) }}>
+                      #{incident.number} {incident.title}
+                    </Link>
+                    <span className="row faint">
+                      <StatusMark status={incident.status} /> <Time at={incident.lastActivity} />
+                    </span>
+                  </div>
+                ))}
+              </div>
+            </section>
+          </div>
+        </div>
+      </div>
+    </>
+  );
+}
+
+interface Mapping {
+  entityType?: string;
+  fieldMappings?: { identifier?: string; columnName?: string }[];
+}
+
+/** Which columns become which entities. */
+function Mappings({ value }: { value: Json }) {
+  if (!Array.isArray(value) || value.length === 0) return null;
+  const mappings = value as unknown as Mapping[];
+  return (
+    <section className="card">
+      <header>
+        <h2>Entities it names</h2>
+      </header>
+      <table className="table">
+        <thead>
+          <tr>
+            <th>Entity</th>
+            <th>From the columns</th>
+          </tr>
+        </thead>
+        <tbody>
+          {mappings.map((mapping, i) => (
+            <tr key={i}>
+              <td>{mapping.entityType}</td>
+              <td>
+                <div className="chips">
+                  {(mapping.fieldMappings ?? []).map((field, j) => (
+                    <span key={j} className="chip">
+                      {field.identifier}: <b className="mono">{field.columnName}</b>
+                    </span>
+                  ))}
+                </div>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}

@@ -79,7 +79,6 @@ const SCHEMA = {
 };
 const streams = new Set();
 const tell = (number, change) => streams.forEach((s) => s.write(`event: incident\ndata: ${JSON.stringify({ number, change })}\n\n`));
-let signedIn = true;
 let failures = 0;
 
 function problem(query) {
@@ -122,16 +121,17 @@ function list(search) {
 
 async function api(request, url, body) {
   const { method } = request;
+  const signedIn = (request.headers.cookie ?? '').includes('dev=1');
   const path = url.pathname;
   const session = { user: { name: 'admin', displayName: 'Admin', role: 'Administrator' }, csrf: 'c', mustChange: false, noAuth: false };
   if (path === '/api/v1/session') {
     if (method === 'POST') {
       if (failures >= 5) return [429, { error: { code: 'Blocked', message: 'blocked' } }, { 'Retry-After': '300' }];
       if (body.password !== 'correct horse battery') return (failures += 1), [401, { error: { code: 'WrongPassword', message: 'wrong' } }];
-      signedIn = true; failures = 0;
-      return [200, session];
+      failures = 0;
+      return [200, session, { 'Set-Cookie': 'dev=1; Path=/; SameSite=Strict' }];
     }
-    if (method === 'DELETE') return (signedIn = false), [204];
+    if (method === 'DELETE') return [204, undefined, { 'Set-Cookie': 'dev=; Path=/; Max-Age=0' }];
     return signedIn ? [200, session] : [401, { error: { code: 'Unauthorized', message: 'not signed in' } }];
   }
   if (!signedIn) return [401, { error: { code: 'Unauthorized', message: 'not signed in' } }];

@@ -16,7 +16,15 @@ interface Props {
 
 const PART = 50;
 
-export function JsonTree({ value, path = [], name, depth = 0, onPick }: Props) {
+export function JsonTree(props: Omit<Props, 'depth' | 'path' | 'name'>) {
+  return (
+    <div className="tree">
+      <Node {...props} />
+    </div>
+  );
+}
+
+function Node({ value, path = [], name, depth = 0, onPick }: Props) {
   const [open, setOpen] = useState(depth < 2);
   const [shown, setShown] = useState(PART);
   const key = name === undefined ? null : <span className="key">{name}: </span>;
@@ -56,7 +64,7 @@ export function JsonTree({ value, path = [], name, depth = 0, onPick }: Props) {
         <ul>
           {entries.slice(0, shown).map(([k, v]) => (
             <li key={k}>
-              <JsonTree value={v} name={k} path={[...path, k]} depth={depth + 1} onPick={onPick} />
+              <Node value={v} name={k} path={[...path, k]} depth={depth + 1} onPick={onPick} />
             </li>
           ))}
           {entries.length > shown && (

@@ -90,7 +90,7 @@ export function Shell() {
           </Tip>
           <button
             type="button"
-            className="item"
+            className="item narrow"
             onClick={() => {
               setNarrow(!narrow);
               store('taffrail.nav.narrow', !narrow);

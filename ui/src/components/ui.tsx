@@ -42,6 +42,16 @@ export function Time({ at, className }: { at: string | null | undefined; classNa
   );
 }
 
+/** A dialog begins at its first field, not at its closing button. */
+function focusFirst(event: Event): void {
+  const content = event.currentTarget as HTMLElement | null;
+  const first = content?.querySelector<HTMLElement>('input:checked, input, textarea, select, .options button, form button');
+  if (first) {
+    event.preventDefault();
+    first.focus();
+  }
+}
+
 interface DialogProps {
   open: boolean;
   onOpenChange: (open: boolean) => void;
@@ -57,7 +67,7 @@ export function Dialog({ open, onOpenChange, title, description, className, hide
     <RDialog.Root open={open} onOpenChange={onOpenChange}>
       <RDialog.Portal>
         <RDialog.Overlay className="overlay" />
-        <RDialog.Content className={`dialog ${className ?? ''}`} {...(description === undefined ? { 'aria-describedby': undefined } : {})}>
+        <RDialog.Content className={`dialog ${className ?? ''}`} {...(description === undefined ? { 'aria-describedby': undefined } : {})} onOpenAutoFocus={focusFirst}>
           {hideTitle ? (
             <RDialog.Title className="sr">{title}</RDialog.Title>
           ) : (

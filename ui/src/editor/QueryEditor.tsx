@@ -104,6 +104,8 @@ export function QueryEditor({ ref, id, value, schema, onChange, onRun, onStop, f
           wordBasedSuggestions: 'off',
           fixedOverflowWidgets: true,
           renderLineHighlight: 'line',
+          overviewRulerBorder: false,
+          hideCursorInOverviewRuler: true,
           lightbulb: { enabled: monaco.editor.ShowLightbulbIconMode.OnCode },
           suggest: { showWords: false, preview: false },
           scrollbar: { verticalScrollbarSize: 10, horizontalScrollbarSize: 10, alwaysConsumeMouseWheel: false },

@@ -39,6 +39,13 @@ function rules(c: typeof DARK): monaco.editor.ITokenThemeRule[] {
     { token: 'type', foreground: c.type },
     { token: 'identifier', foreground: c.plain },
     { token: 'variable', foreground: c.table },
+    { token: 'variable.predefined', foreground: c.table },
+    { token: 'variable.parameter', foreground: c.column },
+    { token: 'operator.sql', foreground: c.keyword },
+    { token: 'operator.scss', foreground: c.keyword },
+    { token: 'tag', foreground: c.keyword },
+    { token: 'annotation', foreground: c.type },
+    { token: 'delimiter', foreground: c.plain },
   ];
 }
 

@@ -214,6 +214,8 @@ export function buildChart(
   };
 
   const many = series.length > 1;
+  const longest = Math.max(...series.map((one) => one.name.length));
+  const legendWidth = Math.min(190, Math.max(60, longest * 6.6)) + 46;
   const axisText = { color: palette.muted, fontFamily: palette.font, fontSize: 11 };
   const valueAxis = {
     type: 'value',
@@ -243,7 +245,7 @@ export function buildChart(
     textStyle: { fontFamily: palette.font, color: palette.text },
     aria: { enabled: true },
     title: render?.title ? { text: render.title, left: 12, top: 6, textStyle: { color: palette.text, fontSize: 13, fontWeight: 600 } } : undefined,
-    grid: { left: 16, right: many ? 220 : 24, top: render?.title ? 52 : 36, bottom: render?.xTitle ? 40 : 16, containLabel: true },
+    grid: { left: 16, right: many && render?.legend !== 'hidden' ? legendWidth : 24, top: render?.title ? 52 : 36, bottom: render?.xTitle ? 40 : 16, containLabel: true },
     legend: many && render?.legend !== 'hidden'
       ? {
           type: 'scroll',
@@ -254,7 +256,7 @@ export function buildChart(
           icon: 'roundRect',
           itemWidth: 10,
           itemHeight: 10,
-          textStyle: { color: palette.text, fontSize: 11, width: 160, overflow: 'truncate' },
+          textStyle: { color: palette.text, fontSize: 11, width: legendWidth - 40, overflow: 'truncate' },
           pageTextStyle: { color: palette.muted },
           pageIconColor: palette.text,
           pageIconInactiveColor: palette.line,

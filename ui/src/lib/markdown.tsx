@@ -81,6 +81,13 @@ export function parseMarkdown(source: string): Block[] {
   return blocks;
 }
 
+/** The first line of a text without its marks, for lists. */
+export function plainText(source: string): string {
+  const flat = (parts: Inline[]): string => parts.map((part) => ('parts' in part ? flat(part.parts) : part.text)).join('');
+  const first = parseMarkdown(source).find((block) => block.kind === 'paragraph');
+  return first?.kind === 'paragraph' ? first.lines.map(flat).join(' ') : '';
+}
+
 function inline(parts: Inline[]): ReactNode {
   return parts.map((part, i) => {
     switch (part.kind) {

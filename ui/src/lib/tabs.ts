@@ -50,9 +50,11 @@ export const editTab = (tabs: Tabs, id: string, text: string): Tabs => ({ ...tab
 
 /** What a tab is called: the first words of its query. */
 export function tabName(text: string): string {
-  const line = text
+  const words = text
     .split('\n')
-    .map((l) => l.trim())
-    .find((l) => l !== '' && !l.startsWith('//'));
-  return line === undefined ? 'New query' : line.length > 34 ? `${line.slice(0, 33)}…` : line;
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('//'))
+    .join(' ');
+  if (words === '') return 'New query';
+  return words.length > 36 ? `${words.slice(0, 35)}…` : words;
 }

@@ -105,7 +105,7 @@ export function IncidentPage() {
               params={params}
               search={id === 'overview' ? {} : { tab: id }}
               className="tab"
-              activeProps={{ 'aria-current': undefined }}
+              activeOptions={{ exact: true, includeSearch: true }}
               aria-current={tab === id ? 'page' : undefined}
               replace
             >

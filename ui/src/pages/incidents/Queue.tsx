@@ -139,7 +139,17 @@ export function Queue() {
       column.display({ id: 'technique', cell: (c) => <Techniques tactics={c.row.original.tactics} techniques={c.row.original.techniques} max={2} /> }),
       column.accessor('alertCount', { id: 'alerts', cell: (c) => <span className="number">{c.getValue()}</span> }),
       column.accessor('firstActivity', { id: 'first', cell: (c) => <Time at={c.getValue()} className="muted" /> }),
-      column.accessor('lastActivity', { id: 'last', cell: (c) => <Time at={c.getValue()} className="muted" /> }),
+      column.accessor('lastActivity', {
+        id: 'last',
+        cell: (c) => (
+          <>
+            <Time at={c.getValue()} className="muted" />
+            <span className="since">
+              since <Time at={c.row.original.firstActivity} />
+            </span>
+          </>
+        ),
+      }),
     ],
     [user.name],
   );
@@ -368,7 +378,7 @@ function Views({ queue, me }: { queue: QueueSearch; me: string }) {
   return (
     <div className="views" role="group" aria-label="Views">
       {views.map(([name, search]) => (
-        <Link key={name} to="/incidents" search={{ ...search, sort: queue.sort, order: queue.order }} activeProps={{ 'aria-current': undefined }} aria-current={same(queue, search) ? 'page' : undefined}>
+        <Link key={name} to="/incidents" search={{ ...search, sort: queue.sort, order: queue.order }} activeOptions={{ exact: true, includeSearch: true }} aria-current={same(queue, search) ? 'page' : undefined}>
           {name}
         </Link>
       ))}

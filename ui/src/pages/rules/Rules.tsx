@@ -7,6 +7,7 @@ import { SeverityMark, Techniques } from '../../components/marks';
 import { Empty, ErrorNotice, Skeleton } from '../../components/ui';
 import { tacticName } from '../../lib/attack';
 import { SEVERITIES } from '../../lib/filters';
+import { plainText } from '../../lib/markdown';
 import { useTitle } from '../../lib/hooks';
 import { isoDuration } from '../../lib/isoDuration';
 
@@ -74,7 +75,7 @@ export function Rules() {
                   <th>Rule</th>
                   <th style={{ width: 240 }}>ATT&amp;CK</th>
                   <th style={{ width: 110 }}>Kind</th>
-                  <th style={{ width: 110 }}>Runs</th>
+                  <th style={{ width: 140 }}>Runs</th>
                   <th style={{ width: 80 }}>State</th>
                 </tr>
               </thead>
@@ -88,13 +89,13 @@ export function Rules() {
                       <Link to="/rules/$id" params={{ id: rule.id }}>
                         <b>{rule.name}</b>
                       </Link>
-                      <div className="muted ellipsis">{rule.description.split('\n')[0]}</div>
+                      <div className="muted ellipsis">{plainText(rule.description)}</div>
                     </td>
                     <td>
                       <Techniques tactics={rule.tactics} techniques={rule.techniques} />
                     </td>
                     <td>{rule.kind}</td>
-                    <td className="muted">{rule.kind === 'NRT' ? 'as events arrive' : rule.queryFrequency ? `every ${isoDuration(rule.queryFrequency)}` : '–'}</td>
+                    <td className="muted nowrap">{rule.kind === 'NRT' ? 'as events arrive' : rule.queryFrequency ? `every ${isoDuration(rule.queryFrequency)}` : '–'}</td>
                     <td>{rule.enabled ? 'On' : <span className="faint">Off</span>}</td>
                   </tr>
                 ))}

@@ -1,1 +1,31 @@
-//! Being built.
+//! Pure decoders: bytes of a log in, record batches out, one module a format. Knows nothing of sockets and storage, so that
+//! the same code serves the receiver, `taffrail scan` and tests.
+//!
+//! A *source* is what a sender names (`kubernetes-audit`); a *format* is one shape in which records of a source are found
+//! (an event a line, an `EventList`, a cloud's export). Which format a record has is read off its content, record by record,
+//! so one body may mix them. A record that cannot be used becomes a [`DeadLetter`] and its neighbours are kept.
+//!
+//! A format is added as a module below [`formats`] and a line in its registry; a source as a line in [`catalogue`].
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod catalogue;
+mod compression;
+mod dead;
+mod decode;
+pub mod files;
+mod formats;
+mod framing;
+mod json;
+mod klog;
+mod rows;
+mod time;
+
+#[cfg(test)]
+mod tests;
+
+pub use catalogue::{Catalogue, Source};
+pub use compression::{Compression, DecompressError, DecompressLimits, Decompressor, decompress};
+pub use dead::{DeadLetter, RAW_LIMIT, dead_letter_batch};
+pub use decode::{Context, Decoded, Limits, SourceError, decode, decode_with};
+pub use rows::{Rows, Slot};

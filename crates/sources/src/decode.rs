@@ -148,6 +148,11 @@ impl<'a> Sink<'a> {
         self.records += 1;
     }
 
+    /// How many records could not be used so far.
+    pub(crate) fn rejected(&self) -> usize {
+        self.rejected
+    }
+
     /// A record cannot be used.
     pub(crate) fn reject(&mut self, reason: &str, detail: &str, raw: &[u8]) {
         self.records += 1;

@@ -92,29 +92,28 @@ impl<'r, 's> Reader<'r, 's> {
         end
     }
 
-    /// Reads text that stood inside a record: documents, or a line of a component.
-    pub(crate) fn inner(&mut self, text: &str, envelope: &Envelope) {
+    /// Reads text that stood inside a record that ends at `end`: documents, or a line of a component.
+    pub(crate) fn inner(&mut self, text: &str, envelope: &Envelope, end: usize) -> Result<usize, Refusal> {
         let trimmed = text.trim();
-        let starts_as_json = trimmed.starts_with('{') || trimmed.starts_with('[');
         if envelope.is_control_plane() {
             if let Err(error) = self.sink.control_plane_line(text, envelope) {
-                self.fault.get_or_insert(error);
+                self.fault(error);
             }
-        } else if self.depth >= DEPTH_LIMIT {
-            self.sink.reject("wrapped too deep", "texts within one another", text.as_bytes());
-        } else if starts_as_json {
-            let outer = std::mem::replace(&mut self.formats, formats::KUBERNETES_AUDIT);
-            self.depth += 1;
-            self.records(trimmed.as_bytes(), 0, Within::Body, envelope);
-            self.depth -= 1;
-            self.formats = outer;
-        } else {
-            self.sink.reject(
-                "no audit event",
-                "the text inside the record is neither JSON nor marked as the line of another component",
-                text.as_bytes(),
-            );
+            return Ok(end);
         }
+        if self.depth >= DEPTH_LIMIT {
+            return Err(Refusal::new("wrapped too deep", "texts within one another", end));
+        }
+        if !trimmed.starts_with(['{', '[']) {
+            let detail = "the text inside the record is neither JSON nor marked as the line of another component";
+            return Err(Refusal::new("no audit event", detail, end));
+        }
+        let outer = std::mem::replace(&mut self.formats, formats::KUBERNETES_AUDIT);
+        self.depth += 1;
+        self.records(trimmed.as_bytes(), 0, Within::Body, envelope);
+        self.depth -= 1;
+        self.formats = outer;
+        Ok(end)
     }
 
     /// Notes a fault that is not the input's.
@@ -192,7 +191,8 @@ impl<'r, 's> Reader<'r, 's> {
         match not_json {
             Some(error) => {
                 // What lies behind the record's end was only read in the hope that it belongs to it.
-                let truncated = error.truncated || error.at >= at + raw.len();
+                let at_end = error.at + 1 >= at + raw.len() && !raw.trim_ascii_end().ends_with(b"}");
+                let truncated = error.truncated || at_end;
                 let reason = if truncated { "truncated JSON" } else { "not JSON" };
                 let place = (error.at - at).min(raw.len()) + 1;
                 (reason.into(), format!("{} at byte {place} of the record", error.message).into())
@@ -208,8 +208,10 @@ impl<'r, 's> Reader<'r, 's> {
             && let Ok((inner, end)) = json::read::<json::Text<'_>>(text, at)
             && matches!(text.get(json::skip_blank(text, end)), None | Some(b',' | b']' | b'{' | b'"'))
         {
-            self.inner(&inner, envelope);
-            return end;
+            return match self.inner(&inner, envelope, end) {
+                Ok(end) => end,
+                Err(refusal) => self.refuse(text, at, within, &refusal),
+            };
         }
         let end = line_end(text, at);
         let line = text.get(at..end).unwrap_or_default();

@@ -126,11 +126,10 @@ fn read_record(reader: &mut Reader<'_, '_>, text: &[u8], at: usize, _: &Envelope
     if log.get().starts_with('"') {
         let log: Text<'_> = serde_json::from_str(log.get())
             .map_err(|error| Refusal::new("not a diagnostic record", format!("properties.log: {error}"), end))?;
-        reader.inner(&log, &envelope);
+        reader.inner(&log, &envelope, end)
     } else {
-        reader.inner(log.get(), &envelope);
+        reader.inner(log.get(), &envelope, end)
     }
-    Ok(end)
 }
 
 fn read_row(reader: &mut Reader<'_, '_>, text: &[u8], at: usize, _: &Envelope) -> Result<usize, Refusal> {
@@ -145,6 +144,5 @@ fn read_row(reader: &mut Reader<'_, '_>, text: &[u8], at: usize, _: &Envelope) -
         container_id: row.container_id.0.into_owned(),
         time: parse_rfc3339(&row.time),
     };
-    reader.inner(&row.log_s, &envelope);
-    Ok(end)
+    reader.inner(&row.log_s, &envelope, end)
 }

@@ -63,13 +63,14 @@ pub(super) fn read_list(
         };
         if member.name == list && text.get(member.value) == Some(&b'[') {
             found = true;
+            let rejected_before = reader.sink.rejected();
             let Some(end) = reader.array(text, member.value, envelope) else {
-                let raw = text.get(at..).unwrap_or_default();
-                reader.sink.reject(
-                    "truncated JSON",
-                    "the list of records does not end; those before its end were kept",
-                    raw,
-                );
+                // The item that broke off has its letter already.
+                if reader.sink.rejected() == rejected_before {
+                    let raw = text.get(at..).unwrap_or_default();
+                    let detail = "the list of records does not end; those before its end were kept";
+                    reader.sink.reject("truncated JSON", detail, raw);
+                }
                 return Ok(text.len());
             };
             members = Members::resume(text, end);

@@ -74,14 +74,13 @@ fn read(reader: &mut Reader<'_, '_>, text: &[u8], at: usize, outer: &Envelope) -
     if inner.starts_with('"') {
         let inner: Text<'_> = serde_json::from_str(inner)
             .map_err(|error| Refusal::new("no audit event", format!("the text inside the record: {error}"), end))?;
-        reader.inner(&inner, &envelope);
+        reader.inner(&inner, &envelope, end)
     } else if let Ok(push) = serde_json::from_str::<PubSub<'_>>(inner) {
         let pushed = pushed(&push.data).map_err(|detail| Refusal::new("not a Pub/Sub message", detail, end))?;
-        reader.inner(&pushed, &envelope);
+        reader.inner(&pushed, &envelope, end)
     } else {
-        reader.inner(inner, &envelope);
+        reader.inner(inner, &envelope, end)
     }
-    Ok(end)
 }
 
 fn pushed(data: &str) -> Result<String, String> {

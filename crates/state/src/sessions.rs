@@ -160,6 +160,22 @@ impl State {
         }))
     }
 
+    /// Whether a session resumed before is still alive; asking does not keep it alive.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn session_is_alive(&self, id: &str, lifetime: Lifetime, now: DateTime<Utc>) -> Result<bool, StateError> {
+        let row = sqlx::query("SELECT * FROM sessions WHERE id = $1")
+            .bind(id)
+            .fetch_optional(&self.reader)
+            .await?;
+        let Some(row) = row else {
+            return Ok(false);
+        };
+        let session = read(&row)?;
+        Ok(now < session.expires_at && now < session.last_seen + lifetime.idle)
+    }
+
     /// A user's sessions, newest first.
     ///
     /// # Errors

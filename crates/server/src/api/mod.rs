@@ -1,0 +1,17 @@
+//! Our own API under `/api/v1`.
+
+pub(crate) mod events;
+pub(crate) mod health;
+pub(crate) mod incidents;
+pub(crate) mod ingest;
+pub(crate) mod language;
+pub(crate) mod rules;
+pub(crate) mod schema;
+pub(crate) mod session;
+pub(crate) mod tokens;
+pub(crate) mod users;
+
+/// This description.
+#[utoipa::path(get, path = "/api/v1/openapi.json", tag = "health", security(()), responses(
+    (status = 200, description = "OpenAPI 3.1", body = Object)))]
+pub(crate) async fn openapi() {}

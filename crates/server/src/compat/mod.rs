@@ -1,0 +1,62 @@
+//! The query protocols of existing clients. Both run queries through [`run`], which keeps history and counts.
+
+pub(crate) mod kusto;
+mod kusto_answer;
+mod kusto_commands;
+mod kusto_request;
+pub(crate) mod log_analytics;
+mod render;
+mod rows;
+mod timespan;
+
+use std::time::Duration;
+
+use taffrail_state::history::HistoryEntry;
+
+use crate::app::Context;
+use crate::auth::Principal;
+use crate::ports::{Answer, Failure, Request};
+
+/// Longest query text.
+const LONGEST: usize = 1024 * 1024;
+
+/// Runs a query for somebody, for at most `wait`.
+async fn run(context: &Context, principal: &Principal, text: &str, request: &Request, wait: Duration) -> Result<Answer, Failure> {
+    let began = context.now();
+    let started = std::time::Instant::now();
+    let wait = wait.min(context.options.query_timeout);
+    let result = if text.len() > LONGEST {
+        Err(Failure::Execution(format!("the query is longer than {LONGEST} bytes")))
+    } else {
+        match tokio::time::timeout(wait, context.app.queries.query(text, request)).await {
+            Ok(result) => result,
+            Err(_) => Err(Failure::Timeout(format!(
+                "the query took longer than the {} s it was given; narrow the time range, or allow more time",
+                wait.as_secs()
+            ))),
+        }
+    };
+    let elapsed = started.elapsed();
+    let outcome = match &result {
+        Ok(_) => "ok",
+        Err(Failure::Diagnostics(_)) => "invalid",
+        Err(Failure::Timeout(_)) => "timeout",
+        Err(_) => "failed",
+    };
+    ::metrics::counter!("taffrail_queries_total", "outcome" => outcome).increment(1);
+    ::metrics::histogram!("taffrail_query_seconds").record(elapsed.as_secs_f64());
+    tracing::info!(who = %principal.name, outcome, elapsed_ms = elapsed.as_millis(), "query");
+    if let Some(user) = principal.user() {
+        let entry = HistoryEntry {
+            query: text.chars().take(100_000).collect(),
+            at: began,
+            elapsed_ms: i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX),
+            rows: result.as_ref().ok().and_then(|answer| i64::try_from(answer.row_count).ok()),
+            error: result.as_ref().err().map(ToString::to_string),
+        };
+        if let Err(error) = context.app.state.add_history(user, &entry).await {
+            tracing::warn!(%error, "the query history cannot be written");
+        }
+    }
+    result
+}

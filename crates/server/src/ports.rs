@@ -1,0 +1,191 @@
+//! What the server needs from other rooms, as narrow as it is needed.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value as Json;
+use taffrail_kql::{Diagnostic, Type, Value};
+
+/// A column of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Name
+    pub name: String,
+    /// KQL type
+    pub ty: Type,
+}
+
+/// What a query is asked with, besides its text.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Request {
+    /// Only rows of this range of `TimeGenerated`: start included, end excluded
+    pub timespan: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// What `now()` means; the clock's time by default
+    pub now: Option<DateTime<Utc>>,
+    /// Values for what `declare query_parameters` declares
+    pub parameters: Vec<(String, Value)>,
+    /// Most rows, when fewer than the engine's own limit
+    pub max_rows: Option<usize>,
+}
+
+/// Rows of an answer, given one at a time, so that a large answer is not in memory twice.
+pub trait Rows: Send {
+    /// Calls for each row. Values are as `QueryResult::rows` of the engine has them: dynamic as the JSON value it is.
+    fn each(&self, row: &mut dyn FnMut(Vec<Json>));
+}
+
+impl Rows for Vec<Vec<Json>> {
+    fn each(&self, row: &mut dyn FnMut(Vec<Json>)) {
+        for one in self {
+            row(one.clone());
+        }
+    }
+}
+
+/// What `render` asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Render {
+    /// `timechart`, `piechart`, …
+    pub kind: String,
+    /// `with (name = value, …)`
+    pub properties: Vec<(String, String)>,
+}
+
+/// An answer.
+pub struct Answer {
+    /// Columns
+    pub columns: Vec<Column>,
+    /// Rows
+    pub rows: Box<dyn Rows>,
+    /// How many
+    pub row_count: usize,
+    /// What `render` asks for
+    pub render: Option<Render>,
+    /// There are more rows than allowed
+    pub truncated: bool,
+    /// How long it took
+    pub elapsed: Duration,
+    /// Rows read
+    pub scanned_rows: usize,
+    /// Bytes read
+    pub scanned_bytes: usize,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The text is at fault
+    #[error("{}", .0.first().map_or_else(|| "the query is not valid".to_owned(), |first| first.message.clone()))]
+    Diagnostics(Vec<Diagnostic>),
+    /// It failed while running
+    #[error("{0}")]
+    Execution(String),
+    /// It took too long
+    #[error("{0}")]
+    Timeout(String),
+    /// It needs too much
+    #[error("{0}")]
+    Memory(String),
+}
+
+/// Something that could stand at a place of a query.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Completion {
+    /// What to show
+    pub label: String,
+    /// `table`, `column`, `function`, `keyword`, …
+    pub kind: String,
+    /// One line about it
+    pub detail: String,
+    /// What to insert
+    pub insert: String,
+}
+
+/// A function queries can call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct FunctionInfo {
+    /// Name
+    pub name: String,
+    /// `scalar`, `aggregate`, `window`, `plugin`, `stored`
+    pub kind: String,
+    /// How it is called
+    pub usage: String,
+    /// What it gives
+    pub summary: String,
+}
+
+/// Answers queries.
+#[async_trait]
+pub trait Queries: Send + Sync + 'static {
+    /// Runs a query. Dropping the future stops it.
+    async fn query(&self, text: &str, request: &Request) -> Result<Answer, Failure>;
+    /// Errors and warnings of a text, without running it.
+    fn check(&self, text: &str) -> Vec<Diagnostic>;
+    /// What could stand at a byte offset.
+    fn complete(&self, text: &str, offset: usize) -> Vec<Completion>;
+    /// Columns a query would have; none when it is not valid.
+    fn columns(&self, text: &str) -> Vec<Column>;
+    /// Functions queries can call.
+    fn functions(&self) -> Vec<FunctionInfo>;
+}
+
+/// A detection rule, as the portal shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleInfo {
+    /// Identifier
+    pub id: String,
+    /// Name
+    pub name: String,
+    /// Why it matters
+    pub description: String,
+    /// Severity of its alerts
+    pub severity: String,
+    /// `Scheduled` or `NRT`
+    pub kind: String,
+    /// ATT&CK tactics
+    pub tactics: Vec<String>,
+    /// ATT&CK techniques
+    pub techniques: Vec<String>,
+    /// KQL
+    pub query: String,
+    /// Whether it runs
+    pub enabled: bool,
+    /// Everything else of its definition, under the names of Sentinel's rule format
+    #[serde(flatten)]
+    pub definition: serde_json::Map<String, Json>,
+}
+
+/// Knows the rules.
+pub trait Rules: Send + Sync + 'static {
+    /// All, by name.
+    fn rules(&self) -> Vec<RuleInfo>;
+}
+
+/// What a table holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TableStatistics {
+    /// Name
+    pub name: String,
+    /// Rows
+    pub rows: u64,
+    /// Bytes on disk
+    pub bytes: u64,
+    /// Rows not yet in files
+    pub hot_rows: u64,
+    /// Files
+    pub files: u64,
+}
+
+/// Where rows are kept.
+#[async_trait]
+pub trait Storage: Send + Sync + 'static {
+    /// What there is.
+    ///
+    /// # Errors
+    /// In words, when it cannot be read.
+    async fn statistics(&self) -> Result<Vec<TableStatistics>, String>;
+}

@@ -527,7 +527,10 @@ impl Binder<'_> {
                 continue;
             }
             args.push(self.expr(&argument.value, &inner)?);
-            names.push(self.name_of(&argument.value));
+            names.push(match &argument.name {
+                Some(name) => Some(name.text.clone()),
+                None => self.name_of(&argument.value),
+            });
         }
         if function.name == "count" {
             // `count(x)` is accepted and counts rows, whatever x is.
@@ -536,15 +539,22 @@ impl Binder<'_> {
         let resolved = self.resolve(function, &args, arguments, name.span)?;
         let args = convert(args, &resolved);
         let output_names: Vec<String> = match function.naming {
-            Naming::Columns => names
-                .into_iter()
-                .enumerate()
-                .map(|(index, name)| match (index, name) {
-                    (_, Some(name)) => name,
-                    (0, None) => function.name.trim_start_matches("arg_").to_owned() + "_",
-                    (_, None) => String::new(),
-                })
-                .collect(),
+            Naming::Columns => {
+                // `arg_max(a + b, ...)` is `max_`, a further nameless argument is told by its number.
+                let prefix = function.name.trim_start_matches("arg_");
+                let first = names.first().cloned().flatten().unwrap_or_default();
+                let old_any = name.text == "any";
+                names
+                    .into_iter()
+                    .enumerate()
+                    .map(|(index, name)| match (index, name) {
+                        (_, Some(name)) if old_any => format!("any_{name}"),
+                        (_, Some(name)) => name,
+                        (0, None) => format!("{prefix}_"),
+                        (index, None) => format!("{prefix}_{first}_arg{index}"),
+                    })
+                    .collect()
+            }
             _ => self.output_names(function, arguments, resolved.returns.len()),
         };
         let mut outputs: Vec<Column> = Vec::with_capacity(resolved.returns.len());

@@ -121,3 +121,66 @@ pub(crate) fn text(expr: &Expr) -> Option<&str> {
         _ => None,
     }
 }
+
+/// Strings and numbers of a flat JSON array; `None` for any other value.
+pub(crate) fn elements(json: &str) -> Option<Vec<Value>> {
+    let inner = json.trim().strip_prefix('[')?.strip_suffix(']')?.trim();
+    let mut values = Vec::new();
+    let mut rest = inner;
+    while !rest.is_empty() {
+        if let Some(text) = rest.strip_prefix('"') {
+            let (value, end) = unquote(text)?;
+            values.push(Value::String(value));
+            rest = text.get(end..)?.trim_start();
+        } else {
+            let end = rest.find(',').unwrap_or(rest.len());
+            let token = rest.get(..end)?.trim();
+            values.push(match token {
+                "true" | "false" => Value::Bool(token == "true"),
+                _ => match token.parse::<i64>() {
+                    Ok(whole) => Value::Long(whole),
+                    Err(_) => Value::Real(token.parse().ok()?),
+                },
+            });
+            rest = rest.get(end..)?;
+        }
+        if rest.is_empty() {
+            break;
+        }
+        rest = rest.strip_prefix(',')?.trim_start();
+    }
+    Some(values)
+}
+
+/// A JSON string behind its opening quote: the text, and where it ends behind the closing one.
+fn unquote(text: &str) -> Option<(String, usize)> {
+    let mut out = String::new();
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => return Some((out, at + 1)),
+            '\\' => match chars.next()?.1 {
+                'n' => out.push('\n'),
+                'r' => out.push('\r'),
+                't' => out.push('\t'),
+                'b' => out.push('\u{8}'),
+                'f' => out.push('\u{c}'),
+                'u' => {
+                    let mut unit = || {
+                        let mut code = 0u32;
+                        for _ in 0..4 {
+                            code = code * 16 + chars.next()?.1.to_digit(16)?;
+                        }
+                        Some(code)
+                    };
+                    let code = unit()?;
+                    // A pair of surrogates is rare enough in a constant list to leave the list as it is.
+                    out.push(char::from_u32(code)?);
+                }
+                other => out.push(other),
+            },
+            c => out.push(c),
+        }
+    }
+    None
+}

@@ -9,6 +9,7 @@ use crate::bound::{Column, Rel, RelKind};
 use crate::catalog::{Entity, FunctionKind};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::syntax::ast::{self, ExprKind as Ast};
+use crate::syntax::literal;
 use crate::types::{Type, Value};
 
 impl Binder<'_> {
@@ -258,7 +259,7 @@ impl Binder<'_> {
             return self.error(Code::Syntax, value.span, "values of a datatable are literals, not expressions");
         }
         let literal = self.constant(value, scope, "a value of a datatable")?;
-        match constant::convert(&literal, ty) {
+        match constant::convert(&literal, ty).or_else(|| lenient(&literal, ty)) {
             Some(converted) => Ok(converted),
             None => self.error(
                 Code::Type,
@@ -266,5 +267,17 @@ impl Binder<'_> {
                 format!("column '{column}' is of type {ty}, and this is of type {}", literal.ty()),
             ),
         }
+    }
+}
+
+/// What a datatable takes beyond the implicit conversions: text that reads as the type, a real cut to a whole number.
+fn lenient(value: &Value, ty: Type) -> Option<Value> {
+    match (value, ty) {
+        (Value::String(text), ty) => literal::parse_typed(ty, text),
+        (Value::Real(n), Type::Long) => Some(Value::Long(*n as i64)),
+        (Value::Real(n), Type::Int) => Some(Value::Int(*n as i32)),
+        (Value::Real(n), Type::String) => Some(Value::String(n.to_string())),
+        (Value::Bool(flag), Type::String) => Some(Value::String(flag.to_string())),
+        _ => None,
     }
 }

@@ -135,15 +135,14 @@ impl Binder<'_> {
         let body = self.tabular(body, scope);
         self.outer.pop();
         let body = body?;
-        // The input's own columns stay; those of the body that are the input's are the same columns, not second ones.
+        // The input's own columns stay, unless the body makes one of that name.
         let replaced = |column: &Column| expansion.items.iter().any(|item| item.output.name == column.name);
         let mut columns: Vec<Column> = input.columns.iter().filter(|column| !replaced(column)).cloned().collect();
         for column in &body.columns {
-            if columns.iter().any(|known| known.id == column.id) {
-                continue;
+            match columns.iter_mut().find(|known| known.name == column.name) {
+                Some(known) => *known = column.clone(),
+                None => columns.push(column.clone()),
             }
-            let name = super::naming::unique(&column.name, &columns);
-            columns.push(Column { name, ..column.clone() });
         }
         let kind = RelKind::MvApply {
             input: Box::new(input),

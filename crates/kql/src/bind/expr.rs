@@ -131,6 +131,15 @@ impl Binder<'_> {
                     .with_help(format!("toscalar({name}) gives the first column of its first row"));
                 return Err(self.report(problem));
             }
+            Some(Binding::Function(function)) if function.parameters.is_empty() => {
+                let function = function.clone();
+                return match self.apply(&function, &[], None, span, ctx)? {
+                    super::functions::Value::Scalar(value) => Ok(value),
+                    super::functions::Value::Table(_) => {
+                        self.error(Code::Type, span, format!("a value is wanted here, and '{name}' gives a table"))
+                    }
+                };
+            }
             Some(Binding::Function(_)) => {
                 let problem =
                     Diagnostic::error(Code::Type, span, format!("'{name}' is a function")).with_help(format!("call it: {name}(...)"));
@@ -270,6 +279,10 @@ impl Binder<'_> {
     }
 
     fn negate(&mut self, inner: Expr, span: Span) -> Bound<Expr> {
+        if inner.ty == Type::Dynamic {
+            let number = self.negate(cast(inner, Type::Real), span)?;
+            return Ok(cast(number, Type::Dynamic));
+        }
         if !inner.ty.is_numeric() && inner.ty != Type::TimeSpan {
             return self.error(Code::Type, span, format!("'-' is not defined for {}", inner.ty));
         }
@@ -355,6 +368,14 @@ impl Binder<'_> {
         }
         let mut value = value?;
         let mut items = bound.into_iter().collect::<Bound<Vec<Expr>>>()?;
+        if items.len() > 1 {
+            items = spread(items);
+        }
+        for item in &mut items {
+            if let Some(converted) = listed(item, value.ty) {
+                *item = converted;
+            }
+        }
         let dynamic_list = matches!(items.as_slice(), [only] if only.ty == Type::Dynamic);
         if textual {
             if !matches!(value.ty, Type::String | Type::Dynamic) {
@@ -476,7 +497,36 @@ impl Binder<'_> {
     }
 }
 
-/// `database("x")`, `workspace("x")`, `cluster("x")...`: the left of a reference to an entity elsewhere.
+/// Constant arrays among the items of a list: their elements are items.
+fn spread(items: Vec<Expr>) -> Vec<Expr> {
+    let mut all = Vec::with_capacity(items.len());
+    for item in items {
+        match item.as_literal() {
+            Some(Value::Dynamic(json)) => match super::constant::elements(json) {
+                Some(values) => all.extend(values.into_iter().map(|value| Expr::literal(value, item.span))),
+                None => all.push(item),
+            },
+            _ => all.push(item),
+        }
+    }
+    all
+}
+
+/// A constant of a list as the type it is compared with: `"403"` for a number, `403` for a text.
+fn listed(item: &Expr, ty: Type) -> Option<Expr> {
+    let literal = item.as_literal()?;
+    if literal.ty() == ty || literal.ty() == Type::Dynamic || ty == Type::Dynamic {
+        return None;
+    }
+    let value = match literal {
+        Value::String(text) => crate::syntax::literal::parse_typed(ty, text)?,
+        Value::Long(n) if ty == Type::String => Value::String(n.to_string()),
+        _ => return None,
+    };
+    (!matches!(value, Value::Null(_))).then(|| Expr::literal(value, item.span))
+}
+
+/// `database("x")`, `workspace("x")`, `cluster("x")...: the left of a reference to an entity elsewhere.
 pub(crate) fn is_reference(expr: &ast::Expr) -> bool {
     match &expr.kind {
         Ast::Call { name, .. } => matches!(

@@ -198,8 +198,8 @@ impl Binder<'_> {
                 Err(self.report(problem))
             }
             (x, y) if x == y => Ok((a, b)),
-            (x, y) if x.is_numeric() && y.is_numeric() => {
-                let ty = wider(x, y);
+            (Type::Int | Type::Long, Type::Int | Type::Long) => {
+                let ty = wider(a.ty, b.ty);
                 Ok((cast(a, ty), cast(b, ty)))
             }
             (x, y) => self.error(

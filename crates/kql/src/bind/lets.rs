@@ -21,7 +21,20 @@ impl Binder<'_> {
     pub(crate) fn query_in(&mut self, query: &ast::Query, scope: &Scope, all: Span) -> Bound<Rel> {
         let mut scope = scope.clone();
         let mut result = None;
+        let mut defined: Vec<&str> = Vec::new();
         for statement in &query.statements {
+            if let StatementKind::Let { name, .. } | StatementKind::LetFunction { name, .. } = &statement.kind {
+                if defined.contains(&name.text.as_str()) {
+                    let problem = Diagnostic::error(
+                        Code::Semantic,
+                        name.span,
+                        format!("there is a definition of '{}' already", name.text),
+                    )
+                    .with_help("give it another name");
+                    self.report(problem);
+                }
+                defined.push(&name.text);
+            }
             match &statement.kind {
                 StatementKind::Expression(expr) => result = Some(self.answer(expr, &scope)),
                 _ => scope = self.statement(statement, &scope),

@@ -18,14 +18,14 @@ impl Binder<'_> {
             Ast::Member { base, member } => match &base.kind {
                 Ast::Name(side) if side.starts_with('$') => Some(member.text.clone()),
                 _ if is_reference(base) => Some(member.text.clone()),
-                _ => self.name_of(base).map(|base| format!("{base}_{}", identifier(&member.text))),
+                _ => self.name_of(base).map(|base| format!("{base}_{}", member.text)),
             },
             Ast::Element { base, index } => {
                 let base = self.name_of(base)?;
                 match &index.kind {
                     Ast::Literal(Value::Long(i)) => Some(format!("{base}_{i}")),
-                    Ast::Literal(Value::String(key)) => Some(format!("{base}_{}", identifier(key))),
-                    _ => None,
+                    Ast::Literal(Value::String(key)) => Some(format!("{base}_{key}")),
+                    _ => Some(format!("{base}_")),
                 }
             }
             Ast::Call { name, arguments } => self.call_name(&name.text, arguments),
@@ -34,6 +34,9 @@ impl Binder<'_> {
     }
 
     fn call_name(&self, name: &str, arguments: &[ast::Argument]) -> Option<String> {
+        if name == "ingestion_time" {
+            return Some("$IngestionTime".to_owned());
+        }
         if name == "bin_auto" {
             return self.name_of(&arguments.first()?.value);
         }
@@ -107,7 +110,7 @@ fn number_name(expr: &ast::Expr) -> String {
 }
 
 /// Text as part of a name: what is no letter, digit or `_` becomes `_`.
-pub(crate) fn identifier(text: &str) -> String {
+fn identifier(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_alphanumeric() || c == '_' { c } else { '_' })
         .collect()

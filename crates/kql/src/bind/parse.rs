@@ -12,16 +12,7 @@ impl Binder<'_> {
         let source = self.expr(source, &Ctx::row(scope, input))?;
         match source.ty {
             Type::String => Ok(source),
-            Type::Dynamic => Ok(super::typing::cast(source, Type::String)),
-            ty => {
-                let problem = Diagnostic::error(
-                    Code::Type,
-                    source.span,
-                    format!("only text can be parsed, and this is of type {ty}"),
-                )
-                .with_help("convert it with tostring()");
-                Err(self.report(problem))
-            }
+            _ => Ok(super::typing::cast(source, Type::String)),
         }
     }
 
@@ -54,29 +45,25 @@ impl Binder<'_> {
         let source = self.text_source(source, &input, scope);
         let mut outputs: Vec<Column> = Vec::new();
         let mut steps = Vec::with_capacity(pattern.len());
-        let mut open_text = false;
+        let mut behind_column = false;
         for step in pattern {
             match step {
                 ast::ParseStep::Skip => {
                     steps.push(ParseStep::Skip);
-                    open_text = false;
+                    behind_column = false;
                 }
                 ast::ParseStep::Text(text, _) => {
                     steps.push(ParseStep::Text(text.clone()));
-                    open_text = false;
+                    behind_column = false;
                 }
                 ast::ParseStep::Column(name, ty) => {
                     let ty = ty.unwrap_or(Type::String);
-                    if open_text {
-                        let problem = Diagnostic::error(
-                            Code::Semantic,
-                            name.span,
-                            "a text column directly in front of another column has no end",
-                        )
-                        .with_help("put the text that separates them between the two");
+                    if behind_column {
+                        let problem = Diagnostic::error(Code::Semantic, name.span, "a column directly behind another one has no beginning")
+                            .with_help("put the text that separates them between the two");
                         self.report(problem);
                     }
-                    open_text = ty == Type::String;
+                    behind_column = true;
                     if outputs.iter().any(|output| output.name == name.text) {
                         self.duplicate(name);
                     }

@@ -23,6 +23,10 @@ struct Item {
     explicit: Option<ast::Name>,
     /// What the expression would be called; `None`: numbered
     implicit: Option<String>,
+    /// A column as it is: its name counts like one that is given
+    plain: Option<ast::Name>,
+    /// One of several results of a call: `print` keeps the names of these only
+    one_of_several: bool,
     /// `Err`: did not bind
     value: Bound<Expr>,
 }
@@ -45,6 +49,8 @@ impl Binder<'_> {
                         bound.push(Item {
                             explicit: item.names.get(index).cloned(),
                             implicit: Some(name).filter(|name| !name.is_empty()),
+                            plain: None,
+                            one_of_several: true,
                             value: Ok(result_of(value.clone(), index, ty)),
                         });
                     }
@@ -54,6 +60,8 @@ impl Binder<'_> {
                         bound.push(Item {
                             explicit: Some(name.clone()),
                             implicit: None,
+                            plain: None,
+                            one_of_several: true,
                             value: Ok(result_of(value.clone(), index, Type::Dynamic)),
                         });
                     }
@@ -61,6 +69,14 @@ impl Binder<'_> {
                 (value, _) => bound.push(Item {
                     explicit: item.names.first().cloned(),
                     implicit: self.name_of(&item.value),
+                    plain: match &item.value.kind {
+                        ast::ExprKind::Name(name) => Some(ast::Name {
+                            text: name.clone(),
+                            span: item.value.span,
+                        }),
+                        _ => None,
+                    },
+                    one_of_several: false,
                     value,
                 }),
             }
@@ -82,13 +98,24 @@ impl Binder<'_> {
         let mut exprs = Vec::with_capacity(bound.len());
         let mut unnamed = 0usize;
         let mut failed = false;
+        let mut declared: Vec<String> = Vec::with_capacity(bound.len());
         for (position, item) in bound.into_iter().enumerate() {
-            let name = match (&item.explicit, item.implicit) {
+            let implicit = item.implicit.filter(|_| numbering == Numbering::Column || item.one_of_several);
+            let plain = item.plain.as_ref().filter(|_| numbering == Numbering::Column);
+            if let Some(name) = plain.filter(|_| item.explicit.is_none()) {
+                if declared.contains(&name.text) {
+                    self.duplicate(name);
+                    failed = true;
+                }
+                declared.push(name.text.clone());
+            }
+            let name = match (&item.explicit, implicit) {
                 (Some(name), _) => {
                     if columns.iter().any(|column| column.name == name.text) {
                         self.duplicate(name);
                         failed = true;
                     }
+                    declared.push(name.text.clone());
                     name.text.clone()
                 }
                 (None, Some(name)) => unique(&name, &columns),
@@ -151,7 +178,14 @@ impl Binder<'_> {
                     name.text.clone()
                 }
                 (None, Some(name)) if !added.contains(&name) => name,
-                (None, Some(name)) => unique(&name, &columns),
+                (None, Some(name)) => match &item.plain {
+                    Some(plain) => {
+                        self.duplicate(plain);
+                        failed = true;
+                        name
+                    }
+                    None => unique(&name, &columns),
+                },
                 (None, None) => {
                     unnamed += 1;
                     unique(&format!("Column{unnamed}"), &columns)

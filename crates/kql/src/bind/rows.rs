@@ -313,7 +313,7 @@ impl Binder<'_> {
             (a, b) if a.is_numeric() && b.is_numeric() => {
                 let ty = wider(a, b);
                 let ty = if step.ty.is_numeric() { wider(ty, step.ty) } else { ty };
-                wider(ty, Type::Long)
+                ty
             }
             (a, b) => match common(a, b) {
                 Some(ty @ (Type::DateTime | Type::TimeSpan)) => ty,
@@ -340,13 +340,24 @@ impl Binder<'_> {
         if matches!(step.as_literal(), Some(Value::Long(0) | Value::Int(0) | Value::TimeSpan(0))) {
             return self.error(Code::Semantic, step.span, "the step must not be 0");
         }
-        let column = self.column(column.text.clone(), ty);
+        // Ranges are made of longs; those of ints are narrowed behind it.
+        let (made, wanted) = if ty == Type::Int { (Type::Long, Type::Long) } else { (ty, wanted) };
+        let output = self.column(column.text.clone(), made);
         let kind = RelKind::Range {
-            from: cast(from, ty),
-            to: cast(to, ty),
+            from: cast(from, made),
+            to: cast(to, made),
             step: cast(step, wanted),
         };
-        Ok(self.rel(kind, vec![column], true, span))
+        let rel = self.rel(kind, vec![output.clone()], true, span);
+        if made == ty {
+            return Ok(rel);
+        }
+        let narrow = self.column(column.text.clone(), ty);
+        let kind = RelKind::Project {
+            input: Box::new(rel),
+            exprs: vec![cast(Expr::column(&output, self.place(span)), ty)],
+        };
+        Ok(self.rel(kind, vec![narrow], true, span))
     }
 
     pub(crate) fn get_schema(&mut self, input: &Rel, span: Span) -> Rel {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::expr::Ctx;
 use super::project::null;
-use super::typing::cast;
+use super::typing::{cast, wider};
 use super::union::Part;
 use super::{Binder, Binding, Bound, Reported, Scope};
 use crate::bound::{Column, Expr, ExprKind, Rel};
@@ -263,14 +263,37 @@ impl Binder<'_> {
         // What the query names is shown; without `project`, the columns of the predicate and a bag of the others.
         let smart = project_smart || project.is_empty();
         let mut shown: Vec<String> = project.iter().map(|(name, _)| name.text.clone()).collect();
-        if smart && let Some(predicate) = predicate {
-            names_in(predicate, &mut shown);
+        if smart {
+            let mut mentioned = Vec::new();
+            if let Some(predicate) = predicate {
+                names_in(predicate, &mut mentioned);
+            }
+            let in_all = |name: &str| parts.iter().all(|part| has_column(part, name));
+            for part in &parts {
+                for column in &part.rel.columns {
+                    let name = &column.name;
+                    if !shown.contains(name) && (mentioned.contains(name) || in_all(name)) {
+                        shown.push(name.clone());
+                    }
+                }
+            }
         }
         let packed = (smart && !shown.iter().any(|name| name == "pack_")) || shown.iter().any(|name| name == "pack_");
         shown.retain(|name| name != "pack_");
+        // A column that is a number everywhere is as wide as the widest.
+        let widths: BTreeMap<&str, Type> = shown
+            .iter()
+            .filter_map(|name| {
+                let types = parts.iter().flat_map(|part| &part.rel.columns);
+                let mut types = types.filter(|column| column.name == *name).map(|column| column.ty);
+                let first = types.next().filter(|ty| ty.is_numeric())?;
+                let widest = types.try_fold(first, |wide, ty| ty.is_numeric().then(|| wider(wide, ty)))?;
+                Some((name.as_str(), widest))
+            })
+            .collect();
         let mut projected = Vec::with_capacity(parts.len());
         for part in parts {
-            let part = self.found(part, &shown, packed, operator.span)?;
+            let part = self.found(part, &shown, &widths, packed, operator.span)?;
             projected.push(part);
         }
         let rel = self.united(projected, Some(&source), false, operator.span);
@@ -285,14 +308,15 @@ impl Binder<'_> {
         Ok(rel)
     }
 
-    fn found(&mut self, part: Part, shown: &[String], packed: bool, span: Span) -> Bound<Part> {
+    fn found(&mut self, part: Part, shown: &[String], widths: &BTreeMap<&str, Type>, packed: bool, span: Span) -> Bound<Part> {
         let place = self.place(span);
         let mut columns = Vec::new();
         let mut exprs = Vec::new();
         for name in shown {
             if let Some(column) = part.rel.columns.iter().find(|column| column.name == *name) {
-                exprs.push(Expr::column(column, place));
-                columns.push(self.column(name.clone(), column.ty));
+                let ty = widths.get(name.as_str()).copied().unwrap_or(column.ty);
+                exprs.push(cast(Expr::column(column, place), ty));
+                columns.push(self.column(name.clone(), ty));
             }
         }
         if packed {
@@ -319,6 +343,10 @@ impl Binder<'_> {
             rel: self.rel(kind, columns, false, span),
         })
     }
+}
+
+fn has_column(part: &Part, name: &str) -> bool {
+    part.rel.columns.iter().any(|column| column.name == name)
 }
 
 /// Text as part of a regular expression.

@@ -119,7 +119,7 @@ impl Binder<'_> {
             };
             let value = self.expr(&item.value, &item_ctx);
             let found = found.into_inner();
-            let value = value.and_then(|value| self.over_groups(value, &found, &keys, &item.value, &input));
+            let value = value.and_then(|value| self.over_groups(value, &found, &item.value, &input));
             calls.extend(found);
             let name = match item.names.first() {
                 Some(name) => {
@@ -231,7 +231,7 @@ impl Binder<'_> {
     }
 
     /// Checks that an expression over aggregates uses columns only inside of them, or as keys.
-    fn over_groups(&mut self, mut value: Expr, found: &[Aggregate], keys: &Keys, written: &ast::Expr, input: &Rel) -> Bound<Expr> {
+    fn over_groups(&mut self, mut value: Expr, found: &[Aggregate], written: &ast::Expr, input: &Rel) -> Bound<Expr> {
         let mut stray = None;
         visit_columns(&mut value, &mut |id, span| {
             let is_output = found
@@ -240,15 +240,7 @@ impl Binder<'_> {
             if is_output {
                 return;
             }
-            let key = keys
-                .exprs
-                .iter()
-                .position(|key| matches!(key.kind, ExprKind::Column(known) if known == *id))
-                .and_then(|index| keys.columns.get(index));
-            match key {
-                Some(key) => *id = key.id,
-                None => stray = stray.or(Some((*id, span))),
-            }
+            stray = stray.or(Some((*id, span)));
         });
         if let Some((id, span)) = stray {
             let name = input

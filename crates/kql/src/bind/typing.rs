@@ -107,8 +107,10 @@ pub(crate) fn common(a: Type, b: Type) -> Option<Type> {
         Some(a)
     } else if a.is_numeric() && b.is_numeric() {
         Some(wider(a, b))
-    } else if a == Type::Dynamic || b == Type::Dynamic {
-        Some(Type::Dynamic)
+    } else if a == Type::Dynamic {
+        Some(b)
+    } else if b == Type::Dynamic {
+        Some(a)
     } else {
         None
     }
@@ -141,7 +143,16 @@ impl Binder<'_> {
     pub(crate) fn binary(&mut self, op: BinaryOp, left: Expr, right: Expr, span: Span) -> Bound<Expr> {
         use BinaryOp as B;
         let (left, right, ty) = match op {
-            B::And | B::Or => (self.condition(left)?, self.condition(right)?, Type::Bool),
+            B::And | B::Or => {
+                // Members of a dynamic may be operands of `and` and `or`, though not a condition by themselves.
+                let operand = |expr: Expr| match expr.ty {
+                    Type::Dynamic => cast(expr, Type::Bool),
+                    _ => expr,
+                };
+                let left = self.condition(operand(left));
+                let right = self.condition(operand(right));
+                (left?, right?, Type::Bool)
+            }
             B::Equal | B::NotEqual | B::Less | B::LessEqual | B::Greater | B::GreaterEqual => {
                 let (left, right) = self.comparable(op, left, right, span)?;
                 (left, right, Type::Bool)
@@ -173,11 +184,10 @@ impl Binder<'_> {
         })
     }
 
-    /// A bool, from a bool or a dynamic.
+    /// A bool.
     pub(crate) fn condition(&mut self, expr: Expr) -> Bound<Expr> {
         match expr.ty {
             Type::Bool => Ok(expr),
-            Type::Dynamic => Ok(cast(expr, Type::Bool)),
             ty => {
                 let problem = Diagnostic::error(
                     Code::Type,
@@ -186,6 +196,7 @@ impl Binder<'_> {
                 );
                 let problem = match ty {
                     Type::String => problem.with_help("compare it, e.g. with == or has"),
+                    Type::Dynamic => problem.with_help("compare it, e.g. with == true, or convert it with tobool()"),
                     _ => problem.with_help("compare it, e.g. with == or !="),
                 };
                 Err(self.report(problem))
@@ -213,6 +224,13 @@ impl Binder<'_> {
         let equality = matches!(op, BinaryOp::Equal | BinaryOp::NotEqual);
         match (left.ty, right.ty) {
             (Type::Dynamic, Type::Dynamic) => self.incomparable(op, &left, &right, span),
+            (Type::Dynamic, ty) | (ty, Type::Dynamic) if !equality && !is_ordered_number(ty) => self.incomparable(op, &left, &right, span),
+            (Type::String, Type::String) if !equality => {
+                let problem = Diagnostic::error(Code::Type, span, format!("'{}' is not defined for strings", symbol(op)))
+                    .with_help("compare with strcmp(a, b), e.g. strcmp(a, b) < 0");
+                Err(self.report(problem))
+            }
+            (Type::Guid, Type::Guid) if !equality => self.incomparable(op, &left, &right, span),
             (Type::Dynamic, ty) => Ok((cast(left, compared_as(ty, equality)), cast(right, compared_as(ty, equality)))),
             (ty, Type::Dynamic) => Ok((cast(left, compared_as(ty, equality)), cast(right, compared_as(ty, equality)))),
             (a, b) if a == b => Ok((left, right)),
@@ -265,8 +283,10 @@ impl Binder<'_> {
             (Dynamic, Dynamic) => (left, right),
             (Dynamic, ty) if ty.is_numeric() => (cast(left, number_beside(ty)), right),
             (ty, Dynamic) if ty.is_numeric() => (left, cast(right, number_beside(ty))),
-            (Dynamic, TimeSpan) => (cast(left, TimeSpan), right),
-            (TimeSpan, Dynamic) => (left, cast(right, TimeSpan)),
+            (Dynamic, TimeSpan) if matches!(op, Add | Subtract) => (cast(left, TimeSpan), right),
+            (TimeSpan, Dynamic) if matches!(op, Add | Subtract) => (left, cast(right, TimeSpan)),
+            (Dynamic, DateTime) if op == Add => (cast(left, TimeSpan), right),
+            (DateTime, Dynamic) if op == Add => (left, cast(right, TimeSpan)),
             (Dynamic, DateTime) if op == Subtract => (cast(left, DateTime), right),
             (DateTime, Dynamic) if op == Subtract => (left, cast(right, DateTime)),
             _ => (left, right),
@@ -332,6 +352,10 @@ fn compared_as(ty: Type, equality: bool) -> Type {
         Type::Int => Type::Long,
         ty => ty,
     }
+}
+
+fn is_ordered_number(ty: Type) -> bool {
+    ty.is_numeric() || matches!(ty, Type::TimeSpan | Type::Bool)
 }
 
 fn number_beside(ty: Type) -> Type {

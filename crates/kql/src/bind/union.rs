@@ -135,8 +135,13 @@ impl Binder<'_> {
         for part in &parts {
             for column in &part.rel.columns {
                 let key = (column.name.clone(), column.ty);
-                if !wanted.contains(&key) {
-                    wanted.push(key);
+                if wanted.contains(&key) {
+                    continue;
+                }
+                // Columns of one name stand together.
+                match wanted.iter().rposition(|(name, _)| *name == key.0) {
+                    Some(last) => wanted.insert(last + 1, key),
+                    None => wanted.push(key),
                 }
             }
         }

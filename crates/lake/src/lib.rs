@@ -1,1 +1,40 @@
-//! Being built.
+//! Rows, durable and cheap to keep and to query.
+//!
+//! An append goes to a write-ahead log (one fsync for all that wait), is visible to queries at once as rows in memory, reaches
+//! followers in order, and is written every half minute to sorted Parquet files of a Delta table that other engines can read as
+//! it is. The Delta commit records the log position, so that a crash neither loses nor doubles rows.
+//!
+//! The lake knows nothing of what the rows mean.
+//!
+//! ```text
+//! DIR/lock                                  held by the one writer
+//! DIR/log/00000000000000000001.wal          segments of the log, named by their first position
+//! DIR/consumers.json                        how far consumers have read
+//! DIR/tables/NAME/_delta_log/...            a Delta table a table
+//! DIR/tables/NAME/date=2026-11-20/part-...  its files
+//! ```
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod compact;
+mod consumers;
+mod delta;
+mod durable;
+mod error;
+mod files;
+mod flush;
+mod follow;
+mod lake;
+mod lock;
+mod log;
+mod open;
+mod options;
+mod provider;
+mod rows;
+mod seen;
+mod shared;
+
+pub use compact::Compacted;
+pub use error::LakeError;
+pub use follow::{Committed, Subscription};
+pub use lake::{Appended, Lake, TableStatistics};
+pub use options::LakeOptions;

@@ -1,0 +1,338 @@
+//! Keeping the number of files small and the data young: compaction of a day's small files, retention, and deletion of files
+//! that nobody can still be reading.
+//!
+//! A file that is replaced or expired leaves the table at once and the disk only after `keep_removed`: a scan that began before
+//! still finds it. Term blooms and the integrity chain belong here, where a day gets its final files.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::SortOptions;
+use chrono::{DateTime, Utc};
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::execution::TaskContext;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::physical_expr::expressions::col;
+use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use futures::StreamExt;
+use metrics::counter;
+use taffrail_schema::{RECEIVED, TIME};
+use tokio::sync::mpsc;
+
+use crate::delta::{DataFile, add, remove};
+use crate::durable::sync_directory;
+use crate::error::{LakeError, blocking};
+use crate::files::{FileWriter, sort_columns};
+use crate::lake::{Inner, Lake};
+use crate::provider::{MissingColumns, partitioned_file, text_columns};
+use crate::shared::Table;
+
+/// What compaction did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Compacted {
+    /// Files replaced
+    pub removed: u64,
+    /// Files written in their place
+    pub added: u64,
+}
+
+impl Lake {
+    /// Merges the small files of every day of every table.
+    ///
+    /// # Errors
+    /// When files cannot be read or written; the table is as before then.
+    pub async fn compact(&self) -> Result<Compacted, LakeError> {
+        self.inner.check_open()?;
+        let mut total = Compacted::default();
+        for table in &self.inner.shared.tables {
+            let done = self.inner.compact_table(table, 1).await?;
+            total.removed += done.removed;
+            total.added += done.added;
+        }
+        Ok(total)
+    }
+
+    /// Removes files of a table of which every row is older than `older_than` (by `TimeGenerated`; rows without it by when they
+    /// were received). Returns how many.
+    ///
+    /// # Errors
+    /// When the removal cannot be recorded.
+    pub async fn expire(&self, table: &str, older_than: DateTime<Utc>) -> Result<u64, LakeError> {
+        self.inner.check_open()?;
+        let table = Arc::clone(self.inner.table(table)?);
+        let mut delta = table.delta.lock().await;
+        let (files, _) = self.inner.shared.snapshot(table.id);
+        let limit = older_than.timestamp_micros();
+        let is_old = |file: &&Arc<DataFile>| {
+            let column = if file.date.is_some() { TIME } else { RECEIVED };
+            file.statistics.latest(column).is_some_and(|latest| latest < limit)
+        };
+        let old: Vec<Arc<DataFile>> = files.iter().filter(is_old).cloned().collect();
+        if old.is_empty() {
+            return Ok(0);
+        }
+        let actions: Vec<_> = old.iter().map(|file| remove(file, true)).collect();
+        let commit = delta.commit(&table.definition, "DELETE", &actions, false).await?;
+        let removed = old.iter().map(|file| file.path.clone()).collect();
+        self.inner.replace_files(&table, &removed, Vec::new(), None);
+        counter!("taffrail_lake_expired_files_total", "table" => table.name().to_owned()).increment(old.len() as u64);
+        self.inner.checkpoint_when_due(&table, commit.version);
+        Ok(old.len() as u64)
+    }
+
+    /// Deletes files from disk that left the table longer than `keep_removed` ago. Returns how many.
+    ///
+    /// # Errors
+    /// When folders cannot be listed or files not deleted.
+    pub async fn vacuum(&self) -> Result<u64, LakeError> {
+        self.inner.check_open()?;
+        let mut deleted = 0;
+        for table in &self.inner.shared.tables {
+            deleted += self.inner.vacuum_table(table).await?;
+        }
+        Ok(deleted)
+    }
+}
+
+impl Inner {
+    /// The background work; what fails is tried again the next time.
+    pub(crate) async fn maintain(&self) {
+        for table in &self.shared.tables {
+            if let Err(error) = self.compact_table(table, self.shared.options.compact_files).await {
+                tracing::warn!(table = table.name(), %error, "compaction failed");
+            }
+            if let Err(error) = self.vacuum_table(table).await {
+                tracing::warn!(table = table.name(), %error, "vacuum failed");
+            }
+        }
+    }
+
+    /// Compacts the days that have more than `more_than` small files.
+    async fn compact_table(&self, table: &Arc<Table>, more_than: usize) -> Result<Compacted, LakeError> {
+        let mut done = Compacted::default();
+        let limit = self.shared.options.compact_bytes;
+        let mut days: BTreeMap<Option<String>, Vec<Arc<DataFile>>> = BTreeMap::new();
+        for file in self.shared.snapshot(table.id).0.iter().filter(|file| file.size < limit) {
+            days.entry(file.date.clone()).or_default().push(Arc::clone(file));
+        }
+        for (date, files) in days.into_iter().filter(|(_, files)| files.len() > more_than) {
+            let one = self.compact_day(table, date.as_deref(), &files).await?;
+            done.removed += one.removed;
+            done.added += one.added;
+        }
+        Ok(done)
+    }
+
+    async fn compact_day(&self, table: &Arc<Table>, date: Option<&str>, files: &[Arc<DataFile>]) -> Result<Compacted, LakeError> {
+        // The long part is done without the table's Delta log, so that flushes go on; whether the files are still there is
+        // looked at when it is held.
+        let added = merge(
+            table,
+            date,
+            files,
+            self.shared.durable(),
+            self.shared.options.row_group_rows,
+            self.shared.options.compact_bytes,
+        )
+        .await?;
+        let mut delta = table.delta.lock().await;
+        let removed: HashSet<String> = files.iter().map(|file| file.path.clone()).collect();
+        let (current, _) = self.shared.snapshot(table.id);
+        if current.iter().filter(|file| removed.contains(&file.path)).count() < removed.len() {
+            // Expired meanwhile: the merged files are strangers on disk, and vacuum deletes them.
+            return Ok(Compacted::default());
+        }
+        let mut actions: Vec<_> = files.iter().map(|file| remove(file, false)).collect();
+        actions.extend(added.iter().map(|file| add(file, false)));
+        let committed = delta.commit(&table.definition, "OPTIMIZE", &actions, false).await;
+        let commit = match committed {
+            Ok(commit) => commit,
+            Err(error) => {
+                // Somebody else committed: know what, before the next attempt.
+                let loaded = delta.load(&table.definition).await?;
+                self.replace_files(table, &removed, Vec::new(), Some(loaded.files));
+                return Err(error);
+            }
+        };
+        let done = Compacted {
+            removed: files.len() as u64,
+            added: added.len() as u64,
+        };
+        self.replace_files(table, &removed, added, None);
+        counter!("taffrail_lake_compacted_files_total", "table" => table.name().to_owned()).increment(done.removed);
+        self.checkpoint_when_due(table, commit.version);
+        Ok(done)
+    }
+
+    async fn vacuum_table(&self, table: &Arc<Table>) -> Result<u64, LakeError> {
+        let delta = table.delta.lock().await;
+        let removed: HashMap<String, i64> = delta.removed().await?.into_iter().collect();
+        let (live, _) = self.shared.snapshot(table.id);
+        let keep = i64::try_from(self.shared.options.keep_removed.as_millis()).unwrap_or(i64::MAX);
+        let limit = Utc::now().timestamp_millis().saturating_sub(keep);
+        let directory = table.directory.clone();
+        let deleted = blocking("vacuum", move || {
+            let live: HashSet<&str> = live.iter().map(|file| file.path.as_str()).collect();
+            delete_strangers(&directory, &live, &removed, limit)
+        })
+        .await?;
+        counter!("taffrail_lake_vacuumed_files_total", "table" => table.name().to_owned()).increment(deleted);
+        Ok(deleted)
+    }
+}
+
+/// Files sorted alike become fewer, sorted alike: read in step and written as they come, so that memory does not grow with them.
+async fn merge(
+    table: &Arc<Table>,
+    date: Option<&str>,
+    files: &[Arc<DataFile>],
+    position: u64,
+    row_group_rows: usize,
+    bytes: u64,
+) -> Result<Vec<DataFile>, LakeError> {
+    let plan = merge_plan(table, files).map_err(LakeError::delta(table.name()))?;
+    let mut rows = plan
+        .execute(0, Arc::new(TaskContext::default()))
+        .map_err(LakeError::delta(table.name()))?;
+    let (sender, mut receiver) = mpsc::channel::<RecordBatch>(4);
+    let writing = Arc::clone(table);
+    let date = date.map(str::to_owned);
+    let writer = tokio::spawn(blocking("writing compacted files", move || {
+        let mut finished = Vec::new();
+        let mut current: Option<FileWriter> = None;
+        while let Some(batch) = receiver.blocking_recv() {
+            let mut file = match current.take() {
+                Some(file) => file,
+                None => FileWriter::create(
+                    &writing.definition,
+                    &writing.schema,
+                    &writing.directory,
+                    date.as_deref(),
+                    position,
+                    row_group_rows,
+                )?,
+            };
+            file.write(&batch)?;
+            if file.size() >= bytes {
+                finished.push(file.finish()?);
+            } else {
+                current = Some(file);
+            }
+        }
+        if let Some(file) = current {
+            finished.push(file.finish()?);
+        }
+        Ok(finished)
+    }));
+    let mut failed = None;
+    while let Some(batch) = rows.next().await {
+        match batch {
+            Ok(batch) => {
+                if sender.send(batch).await.is_err() {
+                    break;
+                }
+            }
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
+        }
+    }
+    drop(sender);
+    let written = writer.await.map_err(|error| LakeError::Interrupted {
+        work: "compaction",
+        reason: error.to_string(),
+    })??;
+    match failed {
+        Some(error) => Err(LakeError::delta(table.name())(error)),
+        None => Ok(written),
+    }
+}
+
+fn merge_plan(table: &Table, files: &[Arc<DataFile>]) -> datafusion::common::Result<Arc<dyn ExecutionPlan>> {
+    let groups = files
+        .iter()
+        .map(|file| Ok(FileGroup::new(vec![partitioned_file(table, file)?])))
+        .collect::<datafusion::common::Result<Vec<_>>>()?;
+    let source = Arc::new(ParquetSource::new(Arc::clone(&table.schema)));
+    let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
+        .with_file_groups(groups)
+        .with_expr_adapter(Some(Arc::new(MissingColumns {
+            text: text_columns(&table.definition),
+        })))
+        .build();
+    let scan = DataSourceExec::from_data_source(config);
+    let options = SortOptions {
+        descending: false,
+        nulls_first: true,
+    };
+    let order = sort_columns(&table.definition)
+        .iter()
+        .map(|name| Ok(PhysicalSortExpr::new(col(name, &table.schema)?, options)))
+        .collect::<datafusion::common::Result<Vec<_>>>()?;
+    match LexOrdering::new(order) {
+        Some(order) => Ok(Arc::new(SortPreservingMergeExec::new(order, scan))),
+        None => Ok(scan),
+    }
+}
+
+/// Deletes Parquet files that are not of the table and left it, or were written, before `limit` (milliseconds).
+fn delete_strangers(directory: &Path, live: &HashSet<&str>, removed: &HashMap<String, i64>, limit: i64) -> Result<u64, LakeError> {
+    let mut deleted = 0;
+    for folder in list(directory)?.into_iter().filter(|path| path.is_dir()) {
+        let Some(folder_name) = folder
+            .file_name()
+            .and_then(|name| name.to_str())
+            .filter(|name| !name.starts_with('_'))
+        else {
+            continue;
+        };
+        let mut changed = false;
+        for path in list(&folder)? {
+            let Some(name) = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .filter(|name| name.ends_with(".parquet"))
+            else {
+                continue;
+            };
+            let relative = format!("{folder_name}/{name}");
+            if live.contains(relative.as_str()) {
+                continue;
+            }
+            let since = match removed.get(&relative) {
+                Some(since) => *since,
+                None => modified(&path)?,
+            };
+            if since < limit {
+                std::fs::remove_file(&path).map_err(LakeError::io("delete", &path))?;
+                changed = true;
+                deleted += 1;
+            }
+        }
+        if changed {
+            sync_directory(&folder)?;
+        }
+    }
+    Ok(deleted)
+}
+
+fn list(directory: &Path) -> Result<Vec<PathBuf>, LakeError> {
+    match std::fs::read_dir(directory) {
+        Ok(entries) => Ok(entries.flatten().map(|entry| entry.path()).collect()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(LakeError::io("list", directory)(error)),
+    }
+}
+
+fn modified(path: &Path) -> Result<i64, LakeError> {
+    let time = std::fs::metadata(path)
+        .and_then(|metadata| metadata.modified())
+        .map_err(LakeError::io("read", path))?;
+    Ok(DateTime::<Utc>::from(time).timestamp_millis())
+}

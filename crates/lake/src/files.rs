@@ -1,0 +1,235 @@
+//! Rows to Parquet files: one file a day, sorted, with the indexes the table declares (`sort`, `bloom`, `plain`).
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, RecordBatch};
+use arrow::compute::{SortColumn, SortOptions, concat_batches, lexsort_to_indices, take_record_batch};
+use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use chrono::{Datelike, NaiveDate, Utc};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::SortingColumn;
+use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+use taffrail_schema::{TIME, TableDef};
+use uuid::Uuid;
+
+use crate::delta::{DataFile, FileStatistics, partition_folder};
+use crate::durable::{create_directory, sync_directory};
+use crate::error::LakeError;
+
+const DAY: i64 = 86_400_000_000;
+/// Days since 1970 of the epoch chrono counts from.
+const EPOCH_FROM_CE: i32 = 719_163;
+
+/// Columns a table's files are sorted by.
+pub(crate) fn sort_columns(table: &TableDef) -> Vec<String> {
+    if table.sort.is_empty() {
+        vec![TIME.to_owned()]
+    } else {
+        table.sort.clone()
+    }
+}
+
+/// How files of a table are written.
+pub(crate) fn writer_options(table: &TableDef, row_group_rows: usize) -> ArrowWriterOptions {
+    let sorting = sort_columns(table)
+        .iter()
+        .filter_map(|name| table.columns.iter().position(|column| column.name == *name))
+        .map(|index| SortingColumn {
+            column_idx: index as i32,
+            descending: false,
+            nulls_first: true,
+        })
+        .collect();
+    let mut properties = WriterProperties::builder()
+        .set_created_by(concat!("taffrail ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).unwrap_or_default()))
+        .set_max_row_group_row_count(Some(row_group_rows))
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_bloom_filter_position(BloomFilterPosition::AfterRowGroup)
+        .set_sorting_columns(Some(sorting));
+    for name in &table.plain {
+        properties = properties.set_column_dictionary_enabled(ColumnPath::from(name.as_str()), false);
+    }
+    for name in &table.bloom {
+        let path = ColumnPath::from(name.as_str());
+        properties = properties
+            .set_column_bloom_filter_enabled(path.clone(), true)
+            .set_column_bloom_filter_max_ndv(path, row_group_rows as u64);
+    }
+    // Without Arrow's own schema in the file: readers of other make take the Parquet types (plain UTF-8, timestamps in UTC).
+    ArrowWriterOptions::new()
+        .with_properties(properties.build())
+        .with_skip_arrow_metadata(true)
+}
+
+/// A Parquet file being written.
+pub(crate) struct FileWriter<'a> {
+    table: &'a TableDef,
+    path: PathBuf,
+    relative: String,
+    date: Option<String>,
+    writer: ArrowWriter<BufWriter<File>>,
+    statistics: FileStatistics,
+}
+
+impl<'a> FileWriter<'a> {
+    /// Begins a file of a partition. The name starts with the log position, so that names sort by age.
+    pub(crate) fn create(
+        table: &'a TableDef,
+        schema: &SchemaRef,
+        directory: &Path,
+        date: Option<&str>,
+        position: u64,
+        row_group_rows: usize,
+    ) -> Result<FileWriter<'a>, LakeError> {
+        let folder = partition_folder(date);
+        create_directory(&directory.join(&folder))?;
+        let relative = format!("{folder}/part-{position:020}-{}.parquet", Uuid::new_v4());
+        let path = directory.join(&relative);
+        let file = File::create_new(&path).map_err(LakeError::io("create", &path))?;
+        let writer = ArrowWriter::try_new_with_options(
+            BufWriter::with_capacity(1 << 20, file),
+            Arc::clone(schema),
+            writer_options(table, row_group_rows),
+        )
+        .map_err(LakeError::parquet(&path))?;
+        Ok(FileWriter {
+            table,
+            path,
+            relative,
+            date: date.map(str::to_owned),
+            writer,
+            statistics: FileStatistics {
+                rows: Some(0),
+                ..FileStatistics::default()
+            },
+        })
+    }
+
+    /// Adds rows, which must follow those before in sort order.
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
+        self.statistics.include(self.table, batch);
+        self.writer.write(batch).map_err(LakeError::parquet(&self.path))
+    }
+
+    /// Bytes so far, about.
+    pub(crate) fn size(&self) -> u64 {
+        (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
+    }
+
+    /// Ends the file: on disk, and its name too.
+    pub(crate) fn finish(self) -> Result<DataFile, LakeError> {
+        let path = self.path;
+        let file = self
+            .writer
+            .into_inner()
+            .map_err(LakeError::parquet(&path))?
+            .into_inner()
+            .map_err(|error| LakeError::io("write", &path)(error.into_error()))?;
+        file.sync_all().map_err(LakeError::io("fsync", &path))?;
+        let size = file.metadata().map_err(LakeError::io("read", &path))?.len();
+        if let Some(folder) = path.parent() {
+            sync_directory(folder)?;
+        }
+        Ok(DataFile {
+            path: self.relative,
+            size,
+            modified: Utc::now().timestamp_millis(),
+            date: self.date,
+            statistics: self.statistics,
+        })
+    }
+}
+
+/// Day of each `TimeGenerated`; null where there is none, or none between the years 1 and 9999.
+fn days(table: &TableDef, batch: &RecordBatch) -> Result<Int32Array, LakeError> {
+    let times = batch
+        .column_by_name(TIME)
+        .and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>())
+        .ok_or_else(|| LakeError::Table {
+            table: table.name.clone(),
+            message: format!("it has no column {TIME} of type datetime"),
+        })?;
+    Ok(times
+        .iter()
+        .map(|time| i32::try_from(time?.div_euclid(DAY)).ok().filter(|day| day_name(*day).is_some()))
+        .collect())
+}
+
+fn day_name(day: i32) -> Option<String> {
+    let date = NaiveDate::from_num_days_from_ce_opt(day.checked_add(EPOCH_FROM_CE)?)?;
+    (1..=9999).contains(&date.year()).then(|| date.format("%Y-%m-%d").to_string())
+}
+
+/// Writes rows to one sorted file a day.
+pub(crate) fn write_days(
+    table: &TableDef,
+    schema: &SchemaRef,
+    directory: &Path,
+    batches: &[RecordBatch],
+    position: u64,
+    row_group_rows: usize,
+) -> Result<Vec<DataFile>, LakeError> {
+    let all = concat_batches(schema, batches).map_err(LakeError::arrow(&table.name))?;
+    let days = days(table, &all)?;
+    let ascending = |values: ArrayRef| SortColumn {
+        values,
+        options: Some(SortOptions {
+            descending: false,
+            nulls_first: true,
+        }),
+    };
+    let mut keys = vec![ascending(Arc::new(days.clone()))];
+    keys.extend(
+        sort_columns(table)
+            .iter()
+            .filter_map(|name| all.column_by_name(name))
+            .cloned()
+            .map(ascending),
+    );
+    let order = lexsort_to_indices(&keys, None).map_err(LakeError::arrow(&table.name))?;
+    let mut files = Vec::new();
+    let mut from = 0;
+    let day_of = |place: usize| {
+        let row = order.value(place) as usize;
+        days.is_valid(row).then(|| days.value(row))
+    };
+    while from < order.len() {
+        let day = day_of(from);
+        let mut to = from + 1;
+        while to < order.len() && day_of(to) == day {
+            to += 1;
+        }
+        let date = day.and_then(day_name);
+        let mut writer = FileWriter::create(table, schema, directory, date.as_deref(), position, row_group_rows)?;
+        // A slice at a time bounds the memory of the sorted copy.
+        while from < to {
+            let count = (to - from).min(row_group_rows.max(1));
+            let rows = take_record_batch(&all, &order.slice(from, count)).map_err(LakeError::arrow(&table.name))?;
+            writer.write(&rows)?;
+            from += count;
+        }
+        files.push(writer.finish()?);
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_have_their_names() {
+        assert_eq!(day_name(0).as_deref(), Some("1970-01-01"));
+        assert_eq!(day_name(20_777).as_deref(), Some("2026-11-20"));
+        assert_eq!(day_name(-719_162).as_deref(), Some("0001-01-01"));
+        assert_eq!(day_name(-719_163), None);
+        assert_eq!(day_name(i32::MAX), None);
+    }
+}

@@ -1,0 +1,437 @@
+//! The lake as others see it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use arrow::array::RecordBatch;
+use datafusion::catalog::TableProvider;
+use metrics::counter;
+use parking_lot::Mutex;
+use taffrail_schema::Schema;
+use tokio::sync::oneshot;
+
+use crate::consumers::Consumers;
+use crate::durable::create_directory;
+use crate::error::{LakeError, blocking};
+use crate::follow::Subscription;
+use crate::lock::DirectoryLock;
+use crate::log::{Command, Part, Request, Writer, encode_payload};
+use crate::open::{keys, open, recent_keys};
+use crate::options::LakeOptions;
+use crate::provider::LakeTable;
+use crate::rows::accept;
+use crate::shared::{Shared, Table};
+
+/// What became of an append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// Its position in the log; when every row was a duplicate, a position behind which their first copies are not
+    pub position: u64,
+    /// Rows stored
+    pub stored: u64,
+    /// Rows dropped because their key was seen before
+    pub duplicates: u64,
+}
+
+/// Size of a table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TableStatistics {
+    /// Rows, those in memory included
+    pub rows: u64,
+    /// Bytes of the files
+    pub bytes: u64,
+    /// Files
+    pub files: u64,
+    /// Rows not yet in files
+    pub hot_rows: u64,
+    /// Their bytes in memory
+    pub hot_bytes: u64,
+}
+
+/// Rows, durable and queryable. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Lake {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) consumers: Consumers,
+    directory: PathBuf,
+    writer: Mutex<Option<(Sender<Command>, JoinHandle<Arc<DirectoryLock>>)>>,
+    read_only: bool,
+    closed: AtomicBool,
+}
+
+impl Lake {
+    /// Opens a data directory to read and write; creates it when it does not exist. Needs a multi-threaded tokio runtime.
+    ///
+    /// # Errors
+    /// [`LakeError::Locked`] when another process has it, [`LakeError::Corrupt`] when acknowledged rows are damaged.
+    pub async fn open(directory: &Path, schema: Arc<Schema>, options: LakeOptions) -> Result<Lake, LakeError> {
+        create_directory(directory)?;
+        let lock = Arc::new(DirectoryLock::acquire(directory)?);
+        create_directory(&directory.join("log"))?;
+        create_directory(&directory.join("tables"))?;
+        let consumers = Consumers::load(directory)?;
+        let began = Instant::now();
+        let opened = open(directory, &schema, options, &consumers, true).await?;
+        let shared = Arc::new(opened.shared);
+        let position = shared.durable();
+        let (file, length) = match opened.tail {
+            Some(tail) => tail,
+            None => {
+                let file = shared.segments.lock().create(position + 1, position)?;
+                (file, crate::log::SEGMENT_HEADER)
+            }
+        };
+        let keyed = Arc::clone(&shared);
+        let seen = blocking("collecting recent keys", move || {
+            let mut seen = Vec::with_capacity(keyed.tables.len());
+            for table in &keyed.tables {
+                let (files, hot) = keyed.snapshot(table.id);
+                seen.push(recent_keys(table, &files, &hot, &keyed.hasher, &keyed.options)?);
+            }
+            Ok(seen)
+        })
+        .await?;
+        let writer = Writer {
+            shared: Arc::clone(&shared),
+            file,
+            length,
+            position,
+            seen,
+            lock,
+        };
+        let (sender, receiver) = mpsc::channel();
+        let thread = std::thread::Builder::new()
+            .name("lake-log".to_owned())
+            .spawn(move || writer.run(receiver))
+            .map_err(LakeError::io("start the log thread of", directory))?;
+        tracing::info!(directory = %directory.display(), position, elapsed = ?began.elapsed(), "lake opened");
+        let inner = Arc::new(Inner {
+            shared,
+            consumers,
+            directory: directory.to_owned(),
+            writer: Mutex::new(Some((sender, thread))),
+            read_only: false,
+            closed: AtomicBool::new(false),
+        });
+        Inner::start_background(&inner);
+        Ok(Lake { inner })
+    }
+
+    /// Opens what is durable at this moment, without lock and without writing: beside a running server, or without one.
+    ///
+    /// # Errors
+    /// As [`Lake::open`], without the lock.
+    pub async fn open_read_only(directory: &Path, schema: Arc<Schema>, options: LakeOptions) -> Result<Lake, LakeError> {
+        if !directory.is_dir() {
+            return Err(LakeError::io("open", directory)(std::io::ErrorKind::NotFound.into()));
+        }
+        let consumers = Consumers::load(directory)?;
+        let mut tries = 0;
+        let shared = loop {
+            let shared = open(directory, &schema, options.clone(), &consumers, false).await?.shared;
+            // Rows that a running server moved from the log to files between the two reads would be missing: read again.
+            let mut behind = false;
+            for table in &shared.tables {
+                behind |= table.delta.lock().await.is_behind();
+            }
+            tries += 1;
+            if !behind || tries == 10 {
+                break shared;
+            }
+        };
+        Ok(Lake {
+            inner: Arc::new(Inner {
+                shared: Arc::new(shared),
+                consumers,
+                directory: directory.to_owned(),
+                writer: Mutex::new(None),
+                read_only: true,
+                closed: AtomicBool::new(false),
+            }),
+        })
+    }
+
+    /// Stores rows, all or none of them: durable and visible to queries when this returns. Each batch has the columns of its
+    /// table in stored form and in order. Rows whose key (`unique` of the table) was seen before are dropped.
+    ///
+    /// Dropping the future does not take the rows back once they are on their way.
+    ///
+    /// # Errors
+    /// [`LakeError::Batch`] and [`LakeError::UnknownTable`] for rows that do not fit, [`LakeError::Busy`] when the disk does not
+    /// keep up, [`LakeError::Failed`] when durability can no longer be promised.
+    pub async fn append(&self, rows: Vec<(String, RecordBatch)>) -> Result<Appended, LakeError> {
+        let shared = &self.inner.shared;
+        self.inner.check_open()?;
+        self.wait_for_room().await?;
+        let encoding = Arc::clone(shared);
+        let (parts, payload) = blocking("encoding an append", move || encode(&encoding, rows)).await?;
+        let (reply, answer) = oneshot::channel();
+        {
+            let writer = self.inner.writer.lock();
+            let Some((sender, _)) = &*writer else {
+                return Err(LakeError::Closed);
+            };
+            sender
+                .send(Command::Append(Request { parts, payload, reply }))
+                .map_err(|_| LakeError::Closed)?;
+        }
+        answer.await.map_err(|_| LakeError::Closed)?
+    }
+
+    async fn wait_for_room(&self) -> Result<(), LakeError> {
+        let shared = &self.inner.shared;
+        let began = Instant::now();
+        let mut counted = false;
+        loop {
+            let room = shared.room.notified();
+            tokio::pin!(room);
+            // Registered before looking, so that a flush in between is not missed.
+            room.as_mut().enable();
+            if let Some(reason) = shared.failure() {
+                return Err(LakeError::Failed { reason });
+            }
+            self.inner.check_open()?;
+            let bytes = shared.unflushed.load(Ordering::Acquire);
+            if bytes <= shared.options.unflushed_limit {
+                return Ok(());
+            }
+            if !counted {
+                counter!("taffrail_lake_append_waits_total").increment(1);
+                counted = true;
+            }
+            shared.flush_wanted.notify_one();
+            let left = shared.options.append_wait.saturating_sub(began.elapsed());
+            if left.is_zero() || tokio::time::timeout(left, room).await.is_err() {
+                return Err(LakeError::Busy {
+                    waited: began.elapsed(),
+                    bytes,
+                });
+            }
+        }
+    }
+
+    /// The table of that name, for DataFusion: every scan is one consistent snapshot of files and rows in memory.
+    pub fn table(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
+        let table = self.inner.shared.table(name)?;
+        Some(Arc::new(LakeTable::new(Arc::clone(&self.inner.shared), Arc::clone(table))))
+    }
+
+    /// Position of the last append that is durable and visible.
+    pub fn position(&self) -> u64 {
+        self.inner.shared.durable()
+    }
+
+    /// Follows what is appended from now on. However slow the follower, no row is lost to it.
+    pub fn subscribe(&self) -> Subscription {
+        Subscription::new(Arc::clone(&self.inner.shared), self.position())
+    }
+
+    /// Follows what was and is appended behind `position`. For a consumer that starts again: its last position, see
+    /// [`Lake::consumer`].
+    pub fn read_from(&self, position: u64) -> Subscription {
+        Subscription::new(Arc::clone(&self.inner.shared), position)
+    }
+
+    /// Records that a consumer is done with everything up to `position`. From the first call on the log is not cut in front of
+    /// it, across restarts; durable when this returns.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn set_consumer(&self, name: &str, position: u64) -> Result<(), LakeError> {
+        self.change_consumer(name, Some(position)).await
+    }
+
+    /// Forgets a consumer: the log is cut without regard to it.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn remove_consumer(&self, name: &str) -> Result<(), LakeError> {
+        self.change_consumer(name, None).await
+    }
+
+    async fn change_consumer(&self, name: &str, position: Option<u64>) -> Result<(), LakeError> {
+        if self.inner.read_only {
+            return Err(LakeError::ReadOnly);
+        }
+        let inner = Arc::clone(&self.inner);
+        let name = name.to_owned();
+        blocking("recording a consumer", move || inner.consumers.set(&name, position)).await
+    }
+
+    /// How far a consumer said it has read.
+    pub fn consumer(&self, name: &str) -> Option<u64> {
+        self.inner.consumers.get(name)
+    }
+
+    /// Writes all rows in memory to files and cuts the log.
+    ///
+    /// # Errors
+    /// When a file cannot be written; the rows stay in the log and in memory then.
+    pub async fn flush(&self) -> Result<(), LakeError> {
+        self.inner.check_writable()?;
+        self.inner.flush_tables(|_| true).await
+    }
+
+    /// Stops taking rows, writes what is in memory to files, and frees the data directory. Reading goes on to work.
+    ///
+    /// # Errors
+    /// As [`Lake::flush`]; the directory is freed all the same, and nothing acknowledged is lost.
+    pub async fn close(&self) -> Result<(), LakeError> {
+        if self.inner.read_only || self.inner.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.inner.shared.room.notify_waiters();
+        let inner = Arc::clone(&self.inner);
+        let lock = blocking("closing the log", move || Ok(inner.stop_writer())).await?;
+        let flushed = self.inner.flush_tables(|_| true).await;
+        self.inner.shared.end();
+        drop(lock);
+        flushed
+    }
+
+    /// Sizes by table.
+    pub fn statistics(&self) -> BTreeMap<String, TableStatistics> {
+        let state = self.inner.shared.state.read();
+        self.inner
+            .shared
+            .tables
+            .iter()
+            .filter_map(|table| {
+                let current = state.tables.get(table.id)?;
+                let hot_rows = current.hot.iter().map(|hot| hot.batch.num_rows() as u64).sum();
+                let file_rows: u64 = current.files.iter().filter_map(|file| file.statistics.rows).sum();
+                let statistics = TableStatistics {
+                    rows: file_rows + hot_rows,
+                    bytes: current.files.iter().map(|file| file.size).sum(),
+                    files: current.files.len() as u64,
+                    hot_rows,
+                    hot_bytes: current.hot_bytes,
+                };
+                Some((table.name().to_owned(), statistics))
+            })
+            .collect()
+    }
+
+    /// The data directory.
+    pub fn directory(&self) -> &Path {
+        &self.inner.directory
+    }
+}
+
+fn encode(shared: &Shared, rows: Vec<(String, RecordBatch)>) -> Result<(Vec<Part>, Vec<u8>), LakeError> {
+    let mut parts = Vec::with_capacity(rows.len());
+    for (name, batch) in rows {
+        let table = shared.table(&name).ok_or(LakeError::UnknownTable { table: name })?;
+        let batch = accept(&table.definition, &table.schema, &batch)?;
+        if batch.num_rows() == 0 {
+            continue;
+        }
+        let keys = if table.definition.unique.is_empty() {
+            None
+        } else {
+            Some(keys(table, &batch, &shared.hasher)?)
+        };
+        parts.push(Part {
+            table: table.id,
+            batch,
+            keys,
+        });
+    }
+    let payload = encode_payload(parts.iter().map(|part| (shared.name(part.table), &part.batch)))
+        .map_err(|reason| LakeError::NotStored { reason })?;
+    Ok((parts, payload))
+}
+
+impl Inner {
+    pub(crate) fn check_open(&self) -> Result<(), LakeError> {
+        self.check_writable()?;
+        if self.closed.load(Ordering::Acquire) {
+            return Err(LakeError::Closed);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_writable(&self) -> Result<(), LakeError> {
+        if self.read_only { Err(LakeError::ReadOnly) } else { Ok(()) }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Lets the log thread finish what waits; gives back its lock on the directory.
+    fn stop_writer(&self) -> Option<Arc<DirectoryLock>> {
+        let (sender, thread) = self.writer.lock().take()?;
+        let _ = sender.send(Command::Close);
+        drop(sender);
+        thread.join().ok()
+    }
+
+    pub(crate) fn table(&self, name: &str) -> Result<&Arc<Table>, LakeError> {
+        self.shared
+            .table(name)
+            .ok_or_else(|| LakeError::UnknownTable { table: name.to_owned() })
+    }
+
+    /// The flusher and, less often, compaction, until the lake is closed or dropped.
+    fn start_background(inner: &Arc<Inner>) {
+        let weak = Arc::downgrade(inner);
+        tokio::spawn(flush_when_due(weak, Arc::clone(&inner.shared)));
+        if !inner.shared.options.compact_interval.is_zero() {
+            let interval = inner.shared.options.compact_interval;
+            let weak = Arc::downgrade(inner);
+            tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(interval).await;
+                    let Some(inner) = weak.upgrade().filter(|inner| !inner.is_closed()) else {
+                        return;
+                    };
+                    inner.maintain().await;
+                }
+            });
+        }
+    }
+}
+
+async fn flush_when_due(weak: Weak<Inner>, shared: Arc<Shared>) {
+    let tick = (shared.options.flush_interval / 10).clamp(std::time::Duration::from_millis(10), std::time::Duration::from_secs(1));
+    loop {
+        let _ = tokio::time::timeout(tick, shared.flush_wanted.notified()).await;
+        let Some(inner) = weak.upgrade().filter(|inner| !inner.is_closed()) else {
+            return;
+        };
+        let options = &shared.options;
+        let pressed = shared.unflushed.load(Ordering::Acquire) > options.unflushed_limit;
+        let due = inner
+            .flush_tables(|table| {
+                pressed
+                    || table.hot_bytes >= options.flush_bytes as u64
+                    || table.hot_since.is_some_and(|since| since.elapsed() >= options.flush_interval)
+            })
+            .await;
+        if let Err(error) = due {
+            tracing::error!(%error, "rows could not be written to files; they stay in the log, and it is tried again");
+            counter!("taffrail_lake_flush_failures_total").increment(1);
+            drop(inner);
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The directory is free when the lake is gone.
+        self.stop_writer();
+        self.shared.end();
+    }
+}

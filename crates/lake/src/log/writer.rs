@@ -1,0 +1,279 @@
+//! The one thread that writes the log: takes what waits, drops rows that were seen before, writes, syncs once, makes the rows
+//! visible in order, and only then answers.
+//!
+//! Because it is one thread, a row and its repetition are never judged at the same time, and a repetition is never answered
+//! before its first copy is durable: that copy is in the same group or an earlier one.
+
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::Instant;
+
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use metrics::{counter, histogram};
+use tokio::sync::oneshot;
+
+use super::frame::{encode_payload, put_frame};
+use super::segment::SEGMENT_HEADER;
+use crate::Appended;
+use crate::error::LakeError;
+use crate::seen::Seen;
+use crate::shared::{Append, Shared, TableId};
+
+/// Most bytes that share one fsync.
+const GROUP_BYTES: usize = 16 << 20;
+
+/// Rows of one table.
+pub(crate) struct Part {
+    pub(crate) table: TableId,
+    pub(crate) batch: RecordBatch,
+    /// Hash of each row's key, when the table has one
+    pub(crate) keys: Option<Vec<u128>>,
+}
+
+/// One append that waits.
+pub(crate) struct Request {
+    pub(crate) parts: Vec<Part>,
+    /// The parts as log payload; no longer right when rows are dropped
+    pub(crate) payload: Vec<u8>,
+    pub(crate) reply: oneshot::Sender<Result<Appended, LakeError>>,
+}
+
+/// What the thread is asked.
+pub(crate) enum Command {
+    Append(Request),
+    /// Finish what waits, then end
+    Close,
+}
+
+/// State of the thread.
+pub(crate) struct Writer {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) file: File,
+    /// Bytes of the segment that are good
+    pub(crate) length: u64,
+    /// Last position given
+    pub(crate) position: u64,
+    /// Keys of each table
+    pub(crate) seen: Vec<Option<Seen>>,
+    /// Held until the thread ends, so that nobody else opens the directory while it still writes
+    pub(crate) lock: Arc<crate::lock::DirectoryLock>,
+}
+
+/// A request on its way to the disk.
+struct Pending {
+    reply: oneshot::Sender<Result<Appended, LakeError>>,
+    appended: Appended,
+    append: Option<Append>,
+    keys: Vec<(TableId, Vec<u128>)>,
+}
+
+impl Writer {
+    /// Serves until told to close or until nobody can ask any more; gives back the lock.
+    pub(crate) fn run(mut self, receiver: Receiver<Command>) -> Arc<crate::lock::DirectoryLock> {
+        let mut open = true;
+        while open {
+            let Ok(Command::Append(first)) = receiver.recv() else {
+                break;
+            };
+            let mut bytes = first.payload.len();
+            let mut group = vec![first];
+            while bytes < GROUP_BYTES {
+                match receiver.try_recv() {
+                    Ok(Command::Append(request)) => {
+                        bytes += request.payload.len();
+                        group.push(request);
+                    }
+                    Ok(Command::Close) => {
+                        open = false;
+                        break;
+                    }
+                    Err(_) => break,
+                }
+            }
+            self.store(group);
+        }
+        self.lock
+    }
+
+    fn store(&mut self, group: Vec<Request>) {
+        let requests = group.len();
+        if let Some(reason) = self.shared.failure() {
+            for request in group {
+                let _ = request.reply.send(Err(LakeError::Failed { reason: reason.clone() }));
+            }
+            return;
+        }
+        let mut buffer = Vec::new();
+        let mut pending = Vec::with_capacity(group.len());
+        for request in group {
+            if let Some(one) = self.prepare(request, &mut buffer) {
+                pending.push(one);
+            }
+        }
+        if let Err(error) = self.write(&buffer) {
+            self.give_up(pending, error);
+            return;
+        }
+        histogram!("taffrail_lake_group_appends").record(requests as f64);
+        self.publish(pending);
+    }
+
+    /// Drops known rows and adds the frame; answers at once when that fails.
+    fn prepare(&mut self, request: Request, buffer: &mut Vec<u8>) -> Option<Pending> {
+        let mut parts = Vec::with_capacity(request.parts.len());
+        let mut keys = Vec::new();
+        let (mut stored, mut duplicates) = (0, 0);
+        for part in request.parts {
+            let rows = part.batch.num_rows();
+            let mut batch = part.batch;
+            if let (Some(hashes), Some(Some(seen))) = (part.keys, self.seen.get_mut(part.table)) {
+                let new: Vec<bool> = hashes.iter().map(|hash| seen.insert(*hash)).collect();
+                let fresh: Vec<u128> = hashes.iter().zip(&new).filter(|(_, new)| **new).map(|(hash, _)| *hash).collect();
+                let kept = fresh.len();
+                keys.push((part.table, fresh));
+                if kept < rows {
+                    batch = match filter_record_batch(&batch, &BooleanArray::from(new)) {
+                        Ok(batch) => crate::rows::compact(batch),
+                        Err(error) => {
+                            self.forget(&keys);
+                            let reason = error.to_string();
+                            let _ = request.reply.send(Err(LakeError::NotStored { reason }));
+                            return None;
+                        }
+                    };
+                    if let Some(table) = self.shared.tables.get(part.table) {
+                        counter!("taffrail_lake_duplicate_rows_total", "table" => table.name().to_owned()).increment((rows - kept) as u64);
+                    }
+                }
+            }
+            stored += batch.num_rows() as u64;
+            duplicates += (rows - batch.num_rows()) as u64;
+            if batch.num_rows() > 0 {
+                parts.push((part.table, batch));
+            }
+        }
+        let mut append = None;
+        if stored > 0 {
+            let payload = if duplicates == 0 {
+                Ok(request.payload)
+            } else {
+                self.encode(&parts)
+            };
+            match payload {
+                Ok(payload) => {
+                    put_frame(buffer, self.position + 1, self.shared.durable(), &payload);
+                    self.position += 1;
+                    append = Some(Append {
+                        position: self.position,
+                        parts,
+                    });
+                }
+                Err(reason) => {
+                    self.forget(&keys);
+                    let _ = request.reply.send(Err(LakeError::NotStored { reason }));
+                    return None;
+                }
+            }
+        }
+        Some(Pending {
+            reply: request.reply,
+            appended: Appended {
+                position: self.position,
+                stored,
+                duplicates,
+            },
+            append,
+            keys,
+        })
+    }
+
+    fn encode(&self, parts: &[(TableId, RecordBatch)]) -> Result<Vec<u8>, String> {
+        encode_payload(parts.iter().map(|(table, batch)| (self.shared.name(*table), batch)))
+    }
+
+    fn forget(&mut self, keys: &[(TableId, Vec<u128>)]) {
+        for (table, hashes) in keys {
+            if let Some(Some(seen)) = self.seen.get_mut(*table) {
+                for hash in hashes {
+                    seen.remove(*hash);
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, buffer: &[u8]) -> Result<(), WriteError> {
+        if buffer.is_empty() {
+            return Ok(());
+        }
+        if self.length > SEGMENT_HEADER && self.length + buffer.len() as u64 > self.shared.options.segment_bytes {
+            let durable = self.shared.durable();
+            let mut segments = self.shared.segments.lock();
+            self.file = segments
+                .create(durable + 1, durable)
+                .map_err(|error| WriteError::Nothing(error.to_string()))?;
+            self.length = SEGMENT_HEADER;
+        }
+        if let Err(error) = self.file.write_all(buffer) {
+            // A full disk: what was acknowledged is whole, so take the rest back and go on when there is room again.
+            let good = self.length;
+            return Err(match self.file.set_len(good).and_then(|()| self.file.seek(SeekFrom::Start(good))) {
+                Ok(_) => WriteError::Nothing(format!("cannot write the log: {error}")),
+                Err(second) => WriteError::Fatal(format!("cannot write the log: {error}; cannot take the write back: {second}")),
+            });
+        }
+        let began = Instant::now();
+        // After a failed fsync nobody knows what is on the disk: trying again would lie.
+        self.file
+            .sync_data()
+            .map_err(|error| WriteError::Fatal(format!("fsync of the log failed: {error}")))?;
+        histogram!("taffrail_lake_fsync_seconds").record(began.elapsed().as_secs_f64());
+        counter!("taffrail_lake_log_bytes_total").increment(buffer.len() as u64);
+        self.length += buffer.len() as u64;
+        Ok(())
+    }
+
+    fn give_up(&mut self, pending: Vec<Pending>, error: WriteError) {
+        let (reason, fatal) = match error {
+            WriteError::Nothing(reason) => (reason, false),
+            WriteError::Fatal(reason) => (reason, true),
+        };
+        tracing::error!(reason, fatal, "rows were not stored");
+        if fatal {
+            self.shared.fail(&reason);
+        }
+        self.position = self.shared.durable();
+        for one in pending {
+            self.forget(&one.keys);
+            let reason = reason.clone();
+            let _ = one.reply.send(Err(if fatal {
+                LakeError::Failed { reason }
+            } else {
+                LakeError::NotStored { reason }
+            }));
+        }
+    }
+
+    fn publish(&mut self, pending: Vec<Pending>) {
+        let mut appends = Vec::with_capacity(pending.len());
+        let mut replies = Vec::with_capacity(pending.len());
+        for one in pending {
+            appends.extend(one.append);
+            replies.push((one.reply, one.appended));
+        }
+        self.shared.publish(appends, self.position);
+        for (reply, appended) in replies {
+            // Who no longer waits has his rows stored all the same.
+            let _ = reply.send(Ok(appended));
+        }
+    }
+}
+
+enum WriteError {
+    /// The log is as before
+    Nothing(String),
+    /// The state of the log is unknown
+    Fatal(String),
+}

@@ -1,0 +1,294 @@
+//! Opening: what the Delta logs say, then what the write-ahead log has beyond it.
+
+use std::fs::OpenOptions;
+use std::io::{Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::array::RecordBatch;
+use metrics::counter;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use taffrail_schema::{Schema, stored_schema};
+
+use crate::consumers::Consumers;
+use crate::delta::{DataFile, DeltaTable, Loaded};
+use crate::error::{LakeError, blocking};
+use crate::log::{Frames, Next, Segments, decode_payload, find_later_proof, header_is_torn};
+use crate::options::LakeOptions;
+use crate::rows::{adapt, missing, stored};
+use crate::seen::{KeyHasher, Seen};
+use crate::shared::{Hot, Shared, State, Table, TableState};
+
+/// What was found in a data directory.
+pub(crate) struct Opened {
+    pub(crate) shared: Shared,
+    /// The segment to write on, and its good length; `None` when a new one is to begin
+    pub(crate) tail: Option<(std::fs::File, u64)>,
+}
+
+/// Tables of the schema with their Delta logs.
+pub(crate) async fn load_tables(directory: &Path, schema: &Schema, mend: bool) -> Result<(Vec<Arc<Table>>, Vec<Loaded>), LakeError> {
+    let mut tables = Vec::new();
+    let mut loaded = Vec::new();
+    for (id, definition) in schema.tables().enumerate() {
+        let folder = directory.join("tables").join(&definition.name);
+        let mut delta = DeltaTable::new(&definition.name, &folder);
+        if mend {
+            delta.mend()?;
+        }
+        loaded.push(delta.load(definition).await?);
+        tables.push(Arc::new(Table {
+            id,
+            definition: definition.clone(),
+            schema: stored_schema(definition),
+            directory: std::path::absolute(&folder).map_err(LakeError::io("resolve", &folder))?,
+            delta: tokio::sync::Mutex::new(delta),
+        }));
+    }
+    Ok((tables, loaded))
+}
+
+/// Reads everything. With `repair` (the one writer) a torn tail is cut; without, it is left out.
+pub(crate) async fn open(
+    directory: &Path,
+    schema: &Schema,
+    options: LakeOptions,
+    consumers: &Consumers,
+    repair: bool,
+) -> Result<Opened, LakeError> {
+    let (tables, loaded) = load_tables(directory, schema, repair).await?;
+    let log = directory.join("log");
+    let known = tables.clone();
+    let flushed: Vec<u64> = loaded.iter().map(|loaded| loaded.position).collect();
+    let files: Vec<_> = loaded.into_iter().map(|loaded| Arc::new(loaded.files)).collect();
+    let highest = flushed.iter().copied().chain(consumers.fastest()).max().unwrap_or_default();
+    let (mut replay, segments) = blocking("reading the log", move || {
+        let segments = Segments::list(&log)?;
+        let (replay, segments) = Replay::run(segments, &known, &flushed, repair)?;
+        Ok((replay, segments))
+    })
+    .await?;
+    if highest > replay.position {
+        // Only after the log was deleted by hand: positions must not be given twice.
+        tracing::warn!(
+            log = replay.position,
+            tables = highest,
+            "the log ends before what the tables have; it goes on behind them"
+        );
+        replay.position = highest;
+        replay.tail = None;
+    }
+    let mut state = State {
+        tables: replay.tables,
+        position: replay.position,
+    };
+    for (table, files) in state.tables.iter_mut().zip(files) {
+        table.files = files;
+    }
+    Ok(Opened {
+        shared: Shared::new(options, tables, state, segments),
+        tail: replay.tail,
+    })
+}
+
+/// What replaying the log gives.
+struct Replay {
+    tables: Vec<TableState>,
+    position: u64,
+    tail: Option<(std::fs::File, u64)>,
+}
+
+impl Replay {
+    fn run(mut segments: Segments, tables: &[Arc<Table>], flushed: &[u64], repair: bool) -> Result<(Replay, Segments), LakeError> {
+        let mut replay = Replay {
+            tables: tables.iter().map(|_| TableState::default()).collect(),
+            position: 0,
+            tail: None,
+        };
+        let firsts = segments.first.clone();
+        for (index, first) in firsts.iter().copied().enumerate() {
+            let path = segments.path(first);
+            let newest = index + 1 == firsts.len();
+            if newest && header_is_torn(&path)? {
+                tracing::warn!(segment = %path.display(), "the newest log segment was never begun; deleted");
+                if repair {
+                    std::fs::remove_file(&path).map_err(LakeError::io("delete", &path))?;
+                }
+                segments.first.pop();
+                replay.position = replay.position.max(first.saturating_sub(1));
+                break;
+            }
+            let mut frames = match Frames::open(&path, first) {
+                // A running writer may cut the log while it is read beside it; the caller looks whether it must read again.
+                Err(LakeError::Io { source, .. }) if !repair && source.kind() == std::io::ErrorKind::NotFound => continue,
+                frames => frames?,
+            };
+            if index > 0 && frames.previous_last != replay.position {
+                return Err(LakeError::Corrupt {
+                    path,
+                    offset: 0,
+                    message: format!(
+                        "the segment before it ended at position {} and now ends at {}",
+                        frames.previous_last, replay.position
+                    ),
+                });
+            }
+            replay.position = first - 1;
+            replay.segment(&mut frames, &path, newest, tables, flushed, repair)?;
+        }
+        Ok((replay, segments))
+    }
+
+    fn segment(
+        &mut self,
+        frames: &mut Frames,
+        path: &Path,
+        newest: bool,
+        tables: &[Arc<Table>],
+        flushed: &[u64],
+        repair: bool,
+    ) -> Result<(), LakeError> {
+        loop {
+            match frames.next(self.position + 1)? {
+                Next::Frame { position, payload } => {
+                    self.position = position;
+                    self.entry(position, &payload, path, frames.offset, tables, flushed)?;
+                }
+                Next::End => break,
+                Next::Bad { offset, message } => {
+                    if !newest || find_later_proof(path, offset, self.position + 1)?.is_some() {
+                        return Err(LakeError::Corrupt {
+                            path: path.to_owned(),
+                            offset,
+                            message,
+                        });
+                    }
+                    if repair {
+                        let length = std::fs::metadata(path).map_err(LakeError::io("read", path))?.len();
+                        tracing::warn!(segment = %path.display(), offset, bytes = length - offset, message, "the log ends in a write that was cut off and never acknowledged; cut there");
+                        counter!("taffrail_lake_torn_tails_total").increment(1);
+                    }
+                    break;
+                }
+            }
+        }
+        if newest && repair {
+            let mut file = OpenOptions::new().write(true).open(path).map_err(LakeError::io("open", path))?;
+            file.set_len(frames.offset)
+                .and_then(|()| file.seek(SeekFrom::Start(frames.offset)))
+                .and_then(|_| file.sync_all())
+                .map_err(LakeError::io("cut", path))?;
+            self.tail = Some((file, frames.offset));
+        }
+        Ok(())
+    }
+
+    fn entry(
+        &mut self,
+        position: u64,
+        payload: &[u8],
+        path: &Path,
+        offset: u64,
+        tables: &[Arc<Table>],
+        flushed: &[u64],
+    ) -> Result<(), LakeError> {
+        let index = |name: &str| tables.iter().position(|table| table.name() == name);
+        let wanted = |name: &str| index(name).is_none_or(|id| flushed.get(id).is_none_or(|flushed| position > *flushed));
+        let parts = decode_payload(payload, wanted).map_err(|message| LakeError::Corrupt {
+            path: path.to_owned(),
+            offset,
+            message,
+        })?;
+        for (name, batch) in parts {
+            let Some(table) = index(&name).and_then(|id| tables.get(id)) else {
+                return Err(LakeError::Table {
+                    table: name,
+                    message: "the log has rows of it that are not yet in files, and it is defined no more; start once with its definition"
+                        .to_owned(),
+                });
+            };
+            let Some(state) = self.tables.get_mut(table.id) else {
+                continue;
+            };
+            let batch = adapt(&table.definition, &table.schema, &batch)?;
+            let bytes = batch.get_array_memory_size() as u64;
+            state.hot.push(Arc::new(Hot { position, batch, bytes }));
+            state.hot_bytes += bytes;
+            state.hot_since.get_or_insert_with(Instant::now);
+        }
+        Ok(())
+    }
+}
+
+/// The keys of a table's recent rows, from its files and from memory.
+pub(crate) fn recent_keys(
+    table: &Table,
+    files: &[Arc<DataFile>],
+    hot: &[Arc<Hot>],
+    hasher: &KeyHasher,
+    options: &LakeOptions,
+) -> Result<Option<Seen>, LakeError> {
+    if table.definition.unique.is_empty() {
+        return Ok(None);
+    }
+    let mut seen = Seen::new(options.dedupe_keys, options.dedupe_window);
+    let window = i64::try_from(options.dedupe_window.as_millis()).unwrap_or(i64::MAX);
+    let oldest = chrono::Utc::now().timestamp_millis().saturating_sub(window);
+    let mut recent: Vec<_> = files.iter().filter(|file| file.modified >= oldest).collect();
+    recent.sort_by_key(|file| std::cmp::Reverse(file.modified));
+    let mut rows = hot.iter().map(|hot| hot.batch.num_rows() as u64).sum::<u64>();
+    let needed = recent
+        .iter()
+        .take_while(|file| {
+            let enough = rows >= options.dedupe_keys as u64;
+            rows += file.statistics.rows.unwrap_or_default();
+            !enough
+        })
+        .count();
+    recent.truncate(needed);
+    for file in recent.iter().rev() {
+        for batch in read_keys(table, &table.directory.join(&file.path))? {
+            remember(table, &batch, hasher, &mut seen)?;
+        }
+    }
+    for hot in hot {
+        remember(table, &hot.batch, hasher, &mut seen)?;
+    }
+    Ok(Some(seen))
+}
+
+fn read_keys(table: &Table, path: &Path) -> Result<Vec<RecordBatch>, LakeError> {
+    let file = std::fs::File::open(path).map_err(LakeError::io("open", path))?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(LakeError::parquet(path))?;
+    let names = table.definition.unique.iter().map(String::as_str);
+    let mask = ProjectionMask::columns(builder.parquet_schema(), names);
+    let reader = builder.with_projection(mask).build().map_err(LakeError::parquet(path))?;
+    reader.map(|batch| batch.map_err(LakeError::arrow(table.name()))).collect()
+}
+
+fn remember(table: &Table, batch: &RecordBatch, hasher: &KeyHasher, seen: &mut Seen) -> Result<(), LakeError> {
+    for key in keys(table, batch, hasher)? {
+        seen.insert(key);
+    }
+    Ok(())
+}
+
+/// The hash of each row's key.
+pub(crate) fn keys(table: &Table, batch: &RecordBatch, hasher: &KeyHasher) -> Result<Vec<u128>, LakeError> {
+    let mut columns = Vec::with_capacity(table.definition.unique.len());
+    for name in &table.definition.unique {
+        let Some(definition) = table.definition.column(name) else {
+            return Err(LakeError::Table {
+                table: table.name().to_owned(),
+                message: format!("unique names a column {name} that it does not have"),
+            });
+        };
+        columns.push(match batch.column_by_name(name) {
+            Some(column) => stored(&table.definition, name, definition.ty, column)?,
+            None => missing(definition.ty, batch.num_rows()),
+        });
+    }
+    hasher.hash(&columns).map_err(LakeError::arrow(table.name()))
+}

@@ -1,0 +1,105 @@
+//! Rows as the lake keeps them: every batch has exactly the columns of its table, in stored form, strings never null.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringViewArray, StringViewBuilder, new_null_array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, SchemaRef};
+use taffrail_kql::Type;
+use taffrail_schema::{TableDef, stored_type};
+
+use crate::error::LakeError;
+
+/// View arrays that hold more than twice the bytes they show (slices, filtered rows) are copied together.
+pub(crate) fn compact(batch: RecordBatch) -> RecordBatch {
+    let columns: Vec<ArrayRef> = batch.columns().iter().map(compact_column).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(batch.schema(), columns, &options).unwrap_or(batch)
+}
+
+fn compact_column(column: &ArrayRef) -> ArrayRef {
+    let Some(view) = column.as_string_view_opt() else {
+        return Arc::clone(column);
+    };
+    let held: usize = view.data_buffers().iter().map(|buffer| buffer.len()).sum();
+    if held > 4096 && held / 2 > view.total_buffer_bytes_used() {
+        Arc::new(view.gc())
+    } else {
+        Arc::clone(column)
+    }
+}
+
+/// Checks an append: the columns of the table, by name and in order. Kinds of strings are converted.
+pub(crate) fn accept(table: &TableDef, schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, LakeError> {
+    let refuse = |message: String| LakeError::Batch {
+        table: table.name.clone(),
+        message,
+    };
+    if batch.num_columns() != table.columns.len() {
+        return Err(refuse(format!(
+            "{} columns, the table has {}",
+            batch.num_columns(),
+            table.columns.len()
+        )));
+    }
+    let mut columns = Vec::with_capacity(table.columns.len());
+    for ((definition, field), column) in table.columns.iter().zip(batch.schema().fields()).zip(batch.columns()) {
+        if *field.name() != definition.name {
+            return Err(refuse(format!("column {} where the table has {}", field.name(), definition.name)));
+        }
+        columns.push(stored(table, &definition.name, definition.ty, column)?);
+    }
+    build(table, schema, columns, batch.num_rows())
+}
+
+/// Fits rows written under an earlier definition of the table: columns by name, new ones empty, dropped ones left out.
+pub(crate) fn adapt(table: &TableDef, schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, LakeError> {
+    let mut columns = Vec::with_capacity(table.columns.len());
+    for definition in &table.columns {
+        columns.push(match batch.column_by_name(&definition.name) {
+            Some(column) => stored(table, &definition.name, definition.ty, column)?,
+            None => missing(definition.ty, batch.num_rows()),
+        });
+    }
+    build(table, schema, columns, batch.num_rows())
+}
+
+fn build(table: &TableDef, schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, LakeError> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(LakeError::arrow(&table.name))
+}
+
+/// A column that a row does not have: `''` for strings, null for all else.
+pub(crate) fn missing(ty: Type, rows: usize) -> ArrayRef {
+    if ty == Type::String {
+        Arc::new(StringViewArray::from_iter_values(std::iter::repeat_n("", rows)))
+    } else {
+        new_null_array(&stored_type(ty), rows)
+    }
+}
+
+/// A column in stored form.
+pub(crate) fn stored(table: &TableDef, name: &str, ty: Type, column: &ArrayRef) -> Result<ArrayRef, LakeError> {
+    let wanted = stored_type(ty);
+    let column = if *column.data_type() == wanted {
+        Arc::clone(column)
+    } else if wanted == DataType::Utf8View && matches!(column.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Null) {
+        cast(column, &wanted).map_err(LakeError::arrow(&table.name))?
+    } else {
+        return Err(LakeError::Batch {
+            table: table.name.clone(),
+            message: format!("column {name} ({ty}) must be {wanted}, not {}", column.data_type()),
+        });
+    };
+    if ty == Type::String
+        && column.null_count() > 0
+        && let Some(view) = column.as_string_view_opt()
+    {
+        let mut filled = StringViewBuilder::with_capacity(view.len());
+        for value in view {
+            filled.append_value(value.unwrap_or_default());
+        }
+        return Ok(Arc::new(filled.finish()));
+    }
+    Ok(compact_column(&column))
+}

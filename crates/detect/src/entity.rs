@@ -3,20 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
-/// Something an alert is about. In JSON: `{"type": "Account", "name": "...", further fields}`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Entity {
-    /// `Account`, `IP`, `KubernetesPod`, …
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// What people call it
-    pub name: String,
-    /// Further identifiers, by name in camel case
-    #[serde(flatten)]
-    pub fields: BTreeMap<String, String>,
-}
+pub use taffrail_state::alerts::Entity;
 
 /// An entity type: its identifiers, the first of which names it.
 struct EntityType {
@@ -139,23 +126,9 @@ pub fn make(kind: &str, values: &[(&str, String)]) -> Option<Entity> {
     Some(Entity { kind: kind.to_owned(), name, fields })
 }
 
-impl Entity {
-    /// A text that is the same for the same thing: type, then name and identifiers.
-    pub fn key(&self) -> String {
-        let mut key = format!("{}|{}", self.kind, self.name);
-        for (field, value) in &self.fields {
-            key.push('|');
-            key.push_str(field);
-            key.push('=');
-            key.push_str(value);
-        }
-        key
-    }
-
-    /// Whether it is the one who acted: an account of any kind.
-    pub fn is_actor(&self) -> bool {
-        matches!(self.kind.as_str(), "Account" | "KubernetesServiceAccount")
-    }
+/// Whether an entity is one who acts: an account of any kind.
+pub fn is_actor(entity: &Entity) -> bool {
+    matches!(entity.kind.as_str(), "Account" | "KubernetesServiceAccount")
 }
 
 #[cfg(test)]

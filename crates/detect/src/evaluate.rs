@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 use taffrail_engine::{Engine, QueryError, QueryRequest, QueryResult};
 
-use crate::alert::{Alert, Evidence, EvidenceColumn, stable_id};
+use crate::alert::{Alert, Evidence, EvidenceColumn, column, stable_id};
 use crate::entity::{self, Entity};
 use crate::rule::{AggregationKind, Kind, Rule, Severity};
 
@@ -43,7 +43,7 @@ pub async fn evaluate(engine: &Engine, rule: &Rule, window: Window) -> Result<Ve
     }
     let mut alerts = alerts_of(rule, &result, window);
     for alert in &mut alerts {
-        if alert.evidence.column(AUDIT_IDS).is_some() {
+        if column(&alert.evidence, AUDIT_IDS).is_some() {
             events_behind(engine, alert, &request).await?;
         }
     }
@@ -127,7 +127,7 @@ fn draft(rule: &Rule, row: &Row<'_>) -> Draft {
     let details = rule.alert_details_override.clone().unwrap_or_default();
     let title = details.alert_display_name_format.as_deref().map_or_else(|| rule.name.clone(), |format| fill(format, row));
     let description = details.alert_description_format.as_deref().map_or_else(|| rule.description.trim().to_owned(), |format| fill(format, row));
-    let severity = details.alert_severity_column_name.as_deref().and_then(|column| Severity::parse(&row.text(column))).unwrap_or(rule.severity);
+    let severity = details.alert_severity_column_name.as_deref().and_then(|column| row.text(column).parse().ok()).unwrap_or(rule.severity);
     let tactics = details.alert_tactics_column_name.as_deref().map(|column| list_of(row.value(column))).filter(|tactics| !tactics.is_empty());
     Draft { title, description, severity, tactics: tactics.unwrap_or_else(|| rule.tactics.clone()), entities: entities_of(rule, row), cluster: row.text("Cluster") }
 }
@@ -247,7 +247,7 @@ fn alert(rule: &Rule, draft: Draft, columns: Vec<EvidenceColumn>, rows: Vec<Vec<
 fn alert_id(rule: &Rule, draft: &Draft, columns: &[EvidenceColumn], rows: &[Vec<Value>], first_activity: DateTime<Utc>) -> String {
     let mut parts: Vec<String> = vec![rule.id.clone()];
     if rule.kind == Kind::Scheduled && !draft.entities.is_empty() {
-        let mut entities: Vec<String> = draft.entities.iter().filter(|entity| entity.is_actor() || entity.kind == "IP").map(Entity::key).collect();
+        let mut entities: Vec<String> = draft.entities.iter().filter(|entity| entity::is_actor(entity) || entity.kind == "IP").map(Entity::key).collect();
         if entities.is_empty() {
             entities = draft.entities.iter().map(Entity::key).collect();
         }
@@ -288,7 +288,7 @@ fn absence_alert(rule: &Rule, window: Window) -> Alert {
 
 /// Replaces the aggregated rows of an alert by the events they name in [`AUDIT_IDS`].
 async fn events_behind(engine: &Engine, alert: &mut Alert, request: &QueryRequest) -> Result<(), QueryError> {
-    let Some(column) = alert.evidence.column(AUDIT_IDS) else { return Ok(()) };
+    let Some(column) = column(&alert.evidence, AUDIT_IDS) else { return Ok(()) };
     let mut ids: HashSet<String> = HashSet::new();
     for row in &alert.evidence.rows {
         if let Some(Value::Array(items)) = row.get(column) {

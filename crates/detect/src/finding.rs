@@ -7,8 +7,8 @@ use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::alert::Alert;
-use crate::entity::Entity;
+use crate::alert::{Alert, objects};
+use crate::entity::{Entity, is_actor};
 use crate::rule::Severity;
 
 /// Entities listed in one finding. Those who acted come first and are always among them.
@@ -48,7 +48,7 @@ pub struct Finding {
 pub fn group(alerts: Vec<Alert>) -> Vec<Finding> {
     let mut groups: IndexMap<String, Vec<Alert>> = IndexMap::new();
     for alert in alerts {
-        let mut who: Vec<String> = alert.entities.iter().filter(|entity| entity.is_actor()).map(Entity::key).collect();
+        let mut who: Vec<String> = alert.entities.iter().filter(|entity| is_actor(entity)).map(Entity::key).collect();
         if who.is_empty() {
             who = alert.entities.iter().filter(|entity| entity.kind == "IP").map(Entity::key).collect();
         }
@@ -74,7 +74,7 @@ fn merge(alerts: Vec<Alert>) -> Option<Finding> {
                 entities.push(entity.clone());
             }
         }
-        for object in alert.evidence.objects() {
+        for object in objects(&alert.evidence) {
             let key = match (object.get("AuditId"), object.get("Stage")) {
                 (Some(id), Some(stage)) => format!("{id} {stage}"),
                 (Some(id), None) => id.to_string(),
@@ -85,7 +85,7 @@ fn merge(alerts: Vec<Alert>) -> Option<Finding> {
             }
         }
     }
-    entities.sort_by_key(|entity| !entity.is_actor());
+    entities.sort_by_key(|entity| !is_actor(entity));
     entities.truncate(MAX_ENTITIES);
     Some(Finding {
         rule: first.rule.clone(),

@@ -3,57 +3,12 @@
 //! Source: the rule templates of the Sentinel content repository and its query style guide. Fields that are not used here are kept,
 //! so that a rule that was read can be written again without loss.
 
-use std::fmt;
 use std::time::Duration;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_yaml_ng::Value as Yaml;
-
-/// How much an alert matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the names are Sentinel's own")]
-pub enum Severity {
-    #[serde(alias = "informational")]
-    Informational,
-    #[serde(alias = "low")]
-    Low,
-    #[serde(alias = "medium")]
-    Medium,
-    #[serde(alias = "high")]
-    High,
-}
-
-impl Severity {
-    /// From the text of a column or an option; case does not matter.
-    pub fn parse(text: &str) -> Option<Severity> {
-        [Severity::Informational, Severity::Low, Severity::Medium, Severity::High].into_iter().find(|severity| severity.as_str().eq_ignore_ascii_case(text.trim()))
-    }
-
-    /// Sentinel's name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Severity::Informational => "Informational",
-            Severity::Low => "Low",
-            Severity::Medium => "Medium",
-            Severity::High => "High",
-        }
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl std::str::FromStr for Severity {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Severity, String> {
-        Severity::parse(text).ok_or_else(|| format!("{text} is no severity: use Informational, Low, Medium or High"))
-    }
-}
+pub use taffrail_state::incidents::Severity;
 
 /// When a rule runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,7 +14,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use metrics::{counter, histogram};
 use parking_lot::RwLock;
 use serde_json::{Map, Value, json};
-use taffrail_engine::{Engine, QueryError, TableSource};
+use taffrail_engine::{Engine, QueryRequest, TableSource};
 use taffrail_lake::{Committed, Lake, LakeError};
 use taffrail_schema::Schema;
 use taffrail_state::incidents::{Change, Grouping as IncidentGrouping, IncidentChange, Severity};
@@ -36,6 +36,8 @@ use crate::tables;
 const CONSUMER: &str = "detect";
 /// How long rows may take from arrival until they are visible. Scheduled windows end this long ago.
 const SETTLING: TimeDelta = TimeDelta::seconds(5);
+/// Batches evaluated before the position is written, when they queue up.
+const STEPS_PER_POSITION: usize = 64;
 /// How often the schedule is looked at.
 const TICK: Duration = Duration::from_secs(1);
 /// Windows of one rule made up for after downtime; what is older is said in `TaffrailHealth` and left out.
@@ -89,10 +91,10 @@ impl Detector {
     pub fn new(engine: Engine, source: Arc<dyn TableSource>, lake: Lake, state: State, schema: Arc<Schema>, rules: &RuleSet) -> Detector {
         let active = rules
             .iter()
-            .filter_map(|loaded| match engine.bind(&loaded.rule.query) {
+            .filter_map(|loaded| match engine.compile(&loaded.rule.query, &QueryRequest::default()) {
                 Ok(bound) => Some(ActiveRule { rule: Arc::new(loaded.rule.clone()), tables: tables::stored_tables(&bound.root) }),
-                Err(diagnostics) => {
-                    let error = message(&loaded.rule.query, &QueryError::Diagnostics(diagnostics));
+                Err(error) => {
+                    let error = message(&loaded.rule.query, &error);
                     tracing::error!(rule = loaded.rule.id, path = loaded.path, "rule is left out: {error}");
                     None
                 }
@@ -122,7 +124,16 @@ impl Detector {
     /// # Errors
     /// When the lake or the state fails. A rule that fails does not end it.
     pub async fn run(&self, mut shutdown: watch::Receiver<bool>) -> Result<(), DetectError> {
-        let mut follower = self.inner.lake.follow(CONSUMER).await?;
+        let lake = &self.inner.lake;
+        let position = match lake.consumer(CONSUMER) {
+            Some(position) => position,
+            None => {
+                let position = lake.position();
+                lake.set_consumer(CONSUMER, position).await?;
+                position
+            }
+        };
+        let mut rows = lake.read_from(position);
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -133,10 +144,17 @@ impl Detector {
                         return Ok(());
                     }
                 }
-                committed = follower.next() => {
-                    let committed = committed?;
+                committed = rows.next() => {
+                    let Some(committed) = committed? else { return Ok(()) };
                     self.process(&committed).await?;
-                    self.inner.lake.set_consumer(CONSUMER, committed.position).await?;
+                    let mut steps = 1;
+                    // A queue is worked off before its position is written: what is evaluated twice after a crash is recorded once.
+                    while steps < STEPS_PER_POSITION {
+                        let Some(committed) = rows.try_next().await? else { break };
+                        self.process(&committed).await?;
+                        steps += 1;
+                    }
+                    lake.set_consumer(CONSUMER, rows.position()).await?;
                 }
                 _ = tick.tick() => self.run_due(Utc::now()).await?,
             }

@@ -1,10 +1,10 @@
 //! What is wrong with a rule before it runs.
 
-use taffrail_engine::Engine;
-use taffrail_kql::diagnostic::Severity as Level;
+use taffrail_engine::{Engine, QueryRequest};
 
 use crate::entity;
 use crate::rule::{Kind, MatchingMethod, Rule};
+use crate::rule_test::message;
 
 /// One remark about a rule.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -74,12 +74,10 @@ pub fn lint(engine: &Engine, rule: &Rule) -> Vec<Remark> {
         }
     }
 
-    let columns = match engine.bind(&rule.query) {
+    let columns = match engine.compile(&rule.query, &QueryRequest::default()) {
         Ok(bound) => bound.root.columns,
-        Err(diagnostics) => {
-            for diagnostic in diagnostics.iter().filter(|diagnostic| diagnostic.severity == Level::Error) {
-                remark(true, "query", diagnostic.render(&rule.query));
-            }
+        Err(error) => {
+            remark(true, "query", message(&rule.query, &error));
             return remarks;
         }
     };

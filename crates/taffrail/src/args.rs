@@ -1,0 +1,206 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use taffrail_detect::Severity;
+
+/// An open, self-hosted SIEM and SOAR for Kubernetes.
+#[derive(Debug, Parser)]
+#[command(name = "taffrail", version, about, propagate_version = true, max_term_width = 110)]
+#[command(after_help = "Examples:\n  taffrail scan /var/log/kubernetes/audit.log          what the rules find in a log, no server needed\n  taffrail serve --data-dir /var/lib/taffrail          the server, on 127.0.0.1:8443\n  taffrail query 'KubernetesAudit | count'             KQL against a data directory or a server\n  taffrail demo                                        a server with a recorded day of attacks in it")]
+pub struct Arguments {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run all rules over audit logs and print what they find; no server, no configuration
+    Scan(ScanOptions),
+    /// Run the server: receives logs, keeps them, detects, answers queries, serves the portal
+    Serve(ServeOptions),
+    /// Ask a question in KQL, of a data directory or of a server
+    Query(QueryOptions),
+    /// List, check and test detection rules
+    Rules(RulesOptions),
+    /// Start a server on a temporary data directory and replay a recorded day with attacks in it
+    Demo(DemoOptions),
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+/// `scan`
+#[derive(Debug, Args)]
+#[command(after_help = "Reads JSON lines, EventList, AKS diagnostic exports, EKS CloudWatch exports and GKE log entries, plain, gzip or zstd: recognised by content.\n\nExit codes: 0 nothing at or above --fail-on, 1 something was found, 2 an error.\n\nExamples:\n  taffrail scan audit.log\n  taffrail scan --format sarif logs/ > findings.sarif\n  kubectl logs -n kube-system kube-apiserver-node | taffrail scan -")]
+pub struct ScanOptions {
+    /// Files, directories and globs; - for standard input
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<String>,
+    /// Form of the findings
+    #[arg(long, value_enum, default_value_t = ScanFormat::Text)]
+    pub format: ScanFormat,
+    /// Leave out findings below this severity
+    #[arg(long, value_name = "SEVERITY", value_parser = severity, default_value = "Informational")]
+    pub min_severity: Severity,
+    /// Exit with 1 when there is a finding of this severity or above
+    #[arg(long, value_name = "SEVERITY", value_parser = severity, default_value = "Medium")]
+    pub fail_on: Severity,
+    /// Directory with rules to run besides the built-in ones; one with the same id replaces it
+    #[arg(long, value_name = "DIR")]
+    pub rules: Vec<PathBuf>,
+    /// Only rules whose id contains this
+    #[arg(long, value_name = "TEXT")]
+    pub only: Vec<String>,
+    /// Source of the files
+    #[arg(long, default_value = "kubernetes-audit")]
+    pub source: String,
+    /// Name of the cluster, for the findings
+    #[arg(long, default_value = "")]
+    pub cluster: String,
+    /// No progress bar
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Forms of findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ScanFormat {
+    /// For people
+    Text,
+    /// One JSON array
+    Json,
+    /// One JSON object a finding
+    Jsonl,
+    /// SARIF 2.1.0, for code-scanning dashboards
+    Sarif,
+    /// One line a finding
+    Csv,
+}
+
+/// `serve`
+#[derive(Debug, Args)]
+#[command(after_help = "Settings come from the defaults, then the configuration file, then TAFFRAIL_* variables, then these options.\nSee all keys with --print-config.")]
+pub struct ServeOptions {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE", env = "TAFFRAIL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where everything is kept
+    #[arg(long, value_name = "DIR", env = "TAFFRAIL_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Address and port; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", env = "TAFFRAIL_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// No sign-in and no tokens: everybody who reaches the port is administrator. Only on a loopback address
+    #[arg(long)]
+    pub no_auth: bool,
+    /// Certificate chain (PEM), for TLS
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Key of the certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Print every setting with its default and meaning, and end
+    #[arg(long)]
+    pub print_config: bool,
+}
+
+/// `query`
+#[derive(Debug, Args)]
+#[command(after_help = "Without a query: a prompt on a terminal, else the query is read from standard input.\n\nExamples:\n  taffrail query 'KubernetesAudit | summarize count() by Verb'\n  taffrail query --server https://taffrail.example --format csv 'SecurityAlert | take 10'\n  taffrail query --batch < queries.jsonl")]
+pub struct QueryOptions {
+    /// KQL
+    pub query: Option<String>,
+    /// Data directory to read; beside a running server it sees what is durable
+    #[arg(long, value_name = "DIR", env = "TAFFRAIL_DATA_DIR", conflicts_with = "server")]
+    pub data_dir: Option<PathBuf>,
+    /// Server to ask; the token comes from TAFFRAIL_TOKEN
+    #[arg(long, value_name = "URL", env = "TAFFRAIL_SERVER")]
+    pub server: Option<String>,
+    /// Form of the answer
+    #[arg(long, value_enum)]
+    pub format: Option<QueryFormat>,
+    /// Read JSON lines {"id","query"} and answer each with {"id","columns","rows"} or {"id","error"}
+    #[arg(long, conflicts_with = "query")]
+    pub batch: bool,
+    /// Print the plan instead of the answer (data directory only)
+    #[arg(long, conflicts_with_all = ["batch", "server"])]
+    pub explain: bool,
+}
+
+/// Forms of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum QueryFormat {
+    /// For people
+    Table,
+    /// One JSON array of objects
+    Json,
+    /// One JSON object a row
+    Jsonl,
+    /// With a header line
+    Csv,
+}
+
+/// `rules`
+#[derive(Debug, Args)]
+pub struct RulesOptions {
+    /// What to do with them
+    #[command(subcommand)]
+    pub command: RulesCommand,
+    /// Directory with rules besides the built-in ones; one with the same id replaces it
+    #[arg(long, value_name = "DIR", global = true)]
+    pub rules: Vec<PathBuf>,
+    /// JSON instead of text
+    #[arg(long, value_enum, global = true, default_value_t = RulesFormat::Text)]
+    pub format: RulesFormat,
+}
+
+/// Forms of `rules` output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RulesFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+/// `rules …`
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// List rules with severity, kind and techniques
+    List,
+    /// Print one rule as YAML
+    Show {
+        /// Its id
+        id: String,
+    },
+    /// Check rules: query, mappings, names
+    Lint,
+    /// Run the test events beside each rule
+    Test {
+        /// Only rules whose id contains this
+        only: Vec<String>,
+    },
+}
+
+/// `demo`
+#[derive(Debug, Args)]
+pub struct DemoOptions {
+    /// Address and port; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
+    pub listen: SocketAddr,
+    /// Keep the data here instead of in a temporary directory
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+fn severity(text: &str) -> Result<Severity, String> {
+    Severity::ALL.into_iter().find(|known| known.as_str().eq_ignore_ascii_case(text)).ok_or_else(|| "one of informational, low, medium, high".to_owned())
+}

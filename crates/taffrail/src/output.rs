@@ -1,0 +1,78 @@
+//! Tables on a terminal, CSV and JSON: how answers are printed.
+
+use std::io::Write;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::Value;
+
+use crate::args::QueryFormat;
+
+/// Columns and rows of an answer.
+pub struct Answer {
+    /// Name and KQL type
+    pub columns: Vec<(String, String)>,
+    /// Cells
+    pub rows: Vec<Vec<Value>>,
+}
+
+/// A cell as people read it: null as nothing, JSON compact.
+pub fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Prints an answer.
+///
+/// # Errors
+/// When the output cannot be written.
+pub fn print(answer: &Answer, format: QueryFormat, out: &mut dyn Write) -> anyhow::Result<()> {
+    match format {
+        QueryFormat::Table => print_table(answer, out)?,
+        QueryFormat::Json => {
+            let rows: Vec<Value> = answer.rows.iter().map(|row| object(answer, row)).collect();
+            serde_json::to_writer_pretty(&mut *out, &rows)?;
+            writeln!(out)?;
+        }
+        QueryFormat::Jsonl => {
+            for row in &answer.rows {
+                serde_json::to_writer(&mut *out, &object(answer, row))?;
+                writeln!(out)?;
+            }
+        }
+        QueryFormat::Csv => {
+            let mut writer = csv::Writer::from_writer(out);
+            writer.write_record(answer.columns.iter().map(|(name, _)| name))?;
+            for row in &answer.rows {
+                writer.write_record(row.iter().map(text))?;
+            }
+            writer.flush()?;
+        }
+    }
+    Ok(())
+}
+
+fn object(answer: &Answer, row: &[Value]) -> Value {
+    Value::Object(answer.columns.iter().map(|(name, _)| name.clone()).zip(row.iter().cloned()).collect())
+}
+
+fn print_table(answer: &Answer, out: &mut dyn Write) -> anyhow::Result<()> {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(answer.columns.iter().map(|(name, _)| name));
+    for row in &answer.rows {
+        table.add_row(row.iter().map(text));
+    }
+    for (index, (_, ty)) in answer.columns.iter().enumerate() {
+        if matches!(ty.as_str(), "int" | "long" | "real" | "decimal") {
+            if let Some(column) = table.column_mut(index) {
+                column.set_cell_alignment(comfy_table::CellAlignment::Right);
+            }
+        }
+    }
+    let rows = answer.rows.len();
+    writeln!(out, "{table}\n{rows} row{}", if rows == 1 { "" } else { "s" })?;
+    Ok(())
+}

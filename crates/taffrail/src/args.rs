@@ -10,7 +10,7 @@ use taffrail_detect::Severity;
 /// An open, self-hosted SIEM and SOAR for Kubernetes.
 #[derive(Debug, Parser)]
 #[command(name = "taffrail", version, about, propagate_version = true, max_term_width = 110)]
-#[command(after_help = "Examples:\n  taffrail scan /var/log/kubernetes/audit.log          what the rules find in a log, no server needed\n  taffrail serve --data-dir /var/lib/taffrail          the server, on 127.0.0.1:8443\n  taffrail query 'KubernetesAudit | count'             KQL against a data directory or a server\n  taffrail demo                                        a server with a recorded day of attacks in it")]
+#[command(after_help = "Examples:\n  taffrail scan /var/log/kubernetes/audit.log          what the rules find in a log, no server needed\n  taffrail serve --data-dir /var/lib/taffrail          the server, on 127.0.0.1:8090\n  taffrail query 'KubernetesAudit | count'             KQL against a data directory or a server\n  taffrail demo                                        a server with a recorded day of attacks in it")]
 pub struct Arguments {
     /// What to do
     #[command(subcommand)]
@@ -194,7 +194,7 @@ pub enum RulesCommand {
 #[derive(Debug, Args)]
 pub struct DemoOptions {
     /// Address and port; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
     pub listen: SocketAddr,
     /// Keep the data here instead of in a temporary directory
     #[arg(long, value_name = "DIR")]

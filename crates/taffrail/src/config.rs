@@ -16,7 +16,7 @@ pub const DOCUMENTED: &str = r#"# Configuration of `taffrail serve`. Every key i
 data_dir = "taffrail-data"
 
 # Address and port of the portal, the API and ingestion. Keep it on loopback unless TLS is set or something in front terminates it.
-listen = "127.0.0.1:8443"
+listen = "127.0.0.1:8090"
 
 # Without sign-in and tokens everybody who reaches the port is administrator. Refused unless `listen` is a loopback address.
 no_auth = false
@@ -147,7 +147,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             data_dir: PathBuf::from("taffrail-data"),
-            listen: SocketAddr::from(([127, 0, 0, 1], 8443)),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8090)),
             no_auth: false,
             content_dir: None,
             rules: Vec::new(),

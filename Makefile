@@ -1,0 +1,87 @@
+# What people and CI run. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+BINARY := $(TARGET)/debug/taffrail
+VENV := .cache/venv
+
+.PHONY: help
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+.PHONY: demo
+demo: ui build ## Build everything and start a server with a recorded day of attacks in it
+	"$(BINARY)" demo
+
+.PHONY: build
+build: ## The binary, in the profile that tests use
+	$(CARGO) build --locked -p taffrail
+
+.PHONY: release
+release: ui ## The binary, for use
+	$(CARGO) build --locked --release -p taffrail
+
+ui/node_modules: ui/package-lock.json
+	cd ui && npm ci --no-audit --no-fund
+	touch ui/node_modules
+
+.PHONY: ui
+ui: ui/node_modules ## The portal's assets, embedded by the next build
+	cd ui && npm run build
+
+.PHONY: test
+test: lint ui build test-rust test-rules test-ui test-clients test-portal ## Set up what the tests need and run them all
+
+.PHONY: lint
+lint: ## Formatting and lints
+	$(CARGO) fmt --all --check
+	if command -v typos >/dev/null; then typos; else echo "SKIPPED: typos is not installed (cargo install typos-cli)"; fi
+	if command -v cargo-deny >/dev/null; then $(CARGO) deny --locked check; else echo "SKIPPED: cargo-deny is not installed (cargo install cargo-deny)"; fi
+
+.PHONY: clippy
+clippy: ## Clippy over the workspace
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+.PHONY: test-rust
+test-rust: ## Unit, property and end-to-end tests in Rust
+	$(CARGO) test --locked --workspace
+
+.PHONY: test-rules
+test-rules: build ## Every detection rule: lint, and its test events
+	"$(BINARY)" rules lint
+	"$(BINARY)" rules test
+
+.PHONY: test-ui
+test-ui: ui/node_modules ## Types and unit tests of the portal
+	cd ui && npm run typecheck && npm test && npm run size
+
+$(VENV)/.done: tests/clients/requirements.txt
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt
+	touch $@
+
+.PHONY: test-clients
+test-clients: build $(VENV)/.done ## Real clients of the query protocols against a real server
+	tests/with-demo "$(BINARY)" $(VENV)/bin/python -m pytest -q tests/clients
+
+.PHONY: chromium
+chromium:
+	@if ! command -v chromium >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then
+	  (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium) >/dev/null
+	fi
+
+.PHONY: test-portal
+test-portal: ui build chromium ## The portal in a real browser on a real server
+	if command -v chromium >/dev/null; then
+	  tests/with-demo "$(BINARY)" npm --prefix ui run e2e
+	else
+	  echo "SKIPPED: the portal's browser tests need Debian's chromium, which is not installed"
+	fi
+
+.PHONY: screenshots
+screenshots: ui build chromium ## Pictures of every page, dark and light, in .cache/screenshots
+	SCREENSHOTS="$(CURDIR)/.cache/screenshots" tests/with-demo "$(BINARY)" npm --prefix ui run e2e

@@ -1,0 +1,83 @@
+//! Queries to a server, over the Log Analytics protocol.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::output::Answer;
+use crate::query::Failure;
+
+/// A server.
+pub struct Remote {
+    client: reqwest::Client,
+    url: String,
+    token: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Response {
+    tables: Vec<Table>,
+}
+
+#[derive(Deserialize)]
+struct Table {
+    columns: Vec<Column>,
+    rows: Vec<Vec<Value>>,
+}
+
+#[derive(Deserialize)]
+struct Column {
+    name: String,
+    #[serde(rename = "type")]
+    ty: String,
+}
+
+impl Remote {
+    /// A server by its address; the token comes from `TAFFRAIL_TOKEN`.
+    ///
+    /// # Errors
+    /// When no client can be made.
+    pub fn new(server: &str) -> anyhow::Result<Remote> {
+        let client = reqwest::Client::builder().connect_timeout(Duration::from_secs(10)).build().context("cannot make an HTTP client")?;
+        let url = format!("{}/v1/workspaces/default/query", server.trim_end_matches('/'));
+        Ok(Remote { client, url, token: std::env::var("TAFFRAIL_TOKEN").ok().filter(|token| !token.is_empty()) })
+    }
+
+    /// Asks.
+    pub async fn ask(&self, query: &str) -> Result<Answer, Failure> {
+        let mut request = self.client.post(&self.url).header("Prefer", "wait=600").json(&json!({ "query": query }));
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        let response = request.send().await.map_err(|error| plain(format!("cannot reach {}: {error}", self.url)))?;
+        let status = response.status();
+        let body = response.text().await.map_err(|error| plain(format!("the answer of {} broke off: {error}", self.url)))?;
+        if !status.is_success() {
+            return Err(refusal(status, &body));
+        }
+        let response: Response = serde_json::from_str(&body).map_err(|error| plain(format!("the answer of {} is not understood: {error}", self.url)))?;
+        let table = response.tables.into_iter().next().ok_or_else(|| plain("the answer has no table".to_owned()))?;
+        Ok(Answer { columns: table.columns.into_iter().map(|column| (column.name, column.ty)).collect(), rows: table.rows })
+    }
+}
+
+fn plain(text: String) -> Failure {
+    Failure { detail: format!("error: {text}"), summary: text }
+}
+
+fn refusal(status: reqwest::StatusCode, body: &str) -> Failure {
+    if status == reqwest::StatusCode::UNAUTHORIZED {
+        return plain("the server wants a token: put one into TAFFRAIL_TOKEN (Settings, API tokens)".to_owned());
+    }
+    let body: Value = serde_json::from_str(body).unwrap_or(Value::Null);
+    let error = &body["error"];
+    let inner = &error["innererror"];
+    let message = inner["message"].as_str().or(error["message"].as_str()).unwrap_or("no reason given");
+    let place = match (inner["line"].as_u64(), inner["pos"].as_u64()) {
+        (Some(line), Some(column)) => format!(" (line {line}, column {column})"),
+        _ => String::new(),
+    };
+    plain(format!("{message}{place}"))
+}

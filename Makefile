@@ -40,7 +40,7 @@ test: lint ui build test-rust test-rules test-ui test-clients test-portal ## Set
 lint: ## Formatting and lints
 	$(CARGO) fmt --all --check
 	if command -v typos >/dev/null; then typos; else echo "SKIPPED: typos is not installed (cargo install typos-cli)"; fi
-	if command -v cargo-deny >/dev/null; then $(CARGO) deny --locked check; else echo "SKIPPED: cargo-deny is not installed (cargo install cargo-deny)"; fi
+	if command -v cargo-deny >/dev/null; then $(CARGO) deny --locked check bans licenses sources; else echo "SKIPPED: cargo-deny is not installed (cargo install cargo-deny)"; fi
 
 .PHONY: clippy
 clippy: ## Clippy over the workspace

@@ -2,6 +2,7 @@
 
 mod batch;
 mod lake;
+pub use lake::LakeSource;
 mod prompt;
 mod remote;
 

@@ -1,0 +1,154 @@
+//! The engine, the lake and detection as the server's ports want them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value as Json};
+use taffrail_detect::{Detector, Kind, Rule};
+use taffrail_engine::{Engine, QueryError, QueryRequest, QueryResult};
+use taffrail_kql::Diagnostic;
+use taffrail_kql::catalog::FunctionKind;
+use taffrail_lake::Lake;
+use taffrail_schema::Schema;
+use taffrail_server::ports::{Answer, Column, Completion, Failure, FunctionInfo, Queries, Render, Request, Rows, RuleInfo, Rules, Storage, TableStatistics};
+
+/// Queries on an engine.
+pub struct EngineQueries {
+    /// The engine
+    pub engine: Engine,
+    /// For stored functions
+    pub schema: Arc<Schema>,
+}
+
+struct ResultRows(QueryResult);
+
+impl Rows for ResultRows {
+    fn each(&self, row: &mut dyn FnMut(Vec<Json>)) {
+        for cells in self.0.rows() {
+            row(cells);
+        }
+    }
+}
+
+fn request(request: &Request) -> QueryRequest {
+    QueryRequest { now: request.now, timespan: request.timespan, parameters: request.parameters.clone(), max_rows: request.max_rows }
+}
+
+#[async_trait]
+impl Queries for EngineQueries {
+    async fn query(&self, text: &str, asked: &Request) -> Result<Answer, Failure> {
+        let result = self.engine.query(text, &request(asked)).await.map_err(|error| match error {
+            QueryError::Diagnostics(diagnostics) => Failure::Diagnostics(diagnostics),
+            error @ QueryError::Timeout { .. } => Failure::Timeout(error.to_string()),
+            error @ QueryError::Memory { .. } => Failure::Memory(error.to_string()),
+            error => Failure::Execution(error.to_string()),
+        })?;
+        Ok(Answer {
+            columns: result.columns.iter().map(|column| Column { name: column.name.clone(), ty: column.ty }).collect(),
+            row_count: result.len(),
+            render: result.visualization.as_ref().map(|render| Render { kind: render.kind.clone(), properties: render.properties.clone() }),
+            truncated: result.truncated,
+            elapsed: result.statistics.elapsed,
+            scanned_rows: result.statistics.scanned_rows,
+            scanned_bytes: result.statistics.scanned_bytes,
+            rows: Box::new(ResultRows(result)),
+        })
+    }
+
+    fn check(&self, text: &str) -> Vec<Diagnostic> {
+        self.engine.check(text)
+    }
+
+    fn complete(&self, text: &str, offset: usize) -> Vec<Completion> {
+        self.engine
+            .complete(text, offset)
+            .into_iter()
+            .map(|item| Completion { label: item.label, kind: item.kind.as_str().to_owned(), detail: item.detail, insert: item.insert })
+            .collect()
+    }
+
+    fn columns(&self, text: &str) -> Vec<Column> {
+        match self.engine.compile(text, &QueryRequest::default()) {
+            Ok(bound) => bound.root.columns.into_iter().map(|column| Column { name: column.name, ty: column.ty }).collect(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    fn functions(&self) -> Vec<FunctionInfo> {
+        let built_in = self.engine.catalog().functions().into_iter().map(|function| FunctionInfo {
+            name: function.name.to_owned(),
+            kind: match function.kind {
+                FunctionKind::Scalar => "scalar",
+                FunctionKind::Aggregate => "aggregate",
+                FunctionKind::Window => "window",
+                FunctionKind::Plugin => "plugin",
+            }
+            .to_owned(),
+            usage: function.usage.to_owned(),
+            summary: function.summary.to_owned(),
+        });
+        let stored = self.schema.functions().map(|function| FunctionInfo {
+            name: function.name.clone(),
+            kind: "stored".to_owned(),
+            usage: format!("{}{}", function.name, function.parameters),
+            summary: function.about.clone(),
+        });
+        built_in.chain(stored).collect()
+    }
+}
+
+/// The rules of detection.
+pub struct DetectorRules {
+    /// Detection
+    pub detector: Detector,
+}
+
+impl Rules for DetectorRules {
+    fn rules(&self) -> Vec<RuleInfo> {
+        let mut rules: Vec<RuleInfo> = self.detector.rules().iter().map(|active| info(&active.rule)).collect();
+        rules.sort_by(|a, b| a.name.cmp(&b.name));
+        rules
+    }
+}
+
+fn info(rule: &Rule) -> RuleInfo {
+    let mut definition = match serde_json::to_value(rule) {
+        Ok(Json::Object(map)) => map,
+        _ => Map::new(),
+    };
+    for named in ["id", "name", "description", "severity", "kind", "tactics", "techniques", "query", "enabled"] {
+        definition.remove(named);
+    }
+    RuleInfo {
+        id: rule.id.clone(),
+        name: rule.name.clone(),
+        description: rule.description.clone(),
+        severity: rule.severity.to_string(),
+        kind: match rule.kind {
+            Kind::Scheduled => "Scheduled".to_owned(),
+            Kind::Nrt => "NRT".to_owned(),
+        },
+        tactics: rule.tactics.clone(),
+        techniques: rule.relevant_techniques.clone(),
+        query: rule.query.clone(),
+        enabled: true,
+        definition,
+    }
+}
+
+/// What the lake holds.
+pub struct LakeStorage {
+    /// The lake
+    pub lake: Lake,
+}
+
+#[async_trait]
+impl Storage for LakeStorage {
+    async fn statistics(&self) -> Result<Vec<TableStatistics>, String> {
+        let tables = self.lake.statistics();
+        Ok(tables
+            .into_iter()
+            .map(|(name, table)| TableStatistics { name, rows: table.rows, bytes: table.bytes, hot_rows: table.hot_rows, files: table.files })
+            .collect())
+    }
+}

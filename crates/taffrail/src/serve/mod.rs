@@ -1,0 +1,239 @@
+//! `taffrail serve`: the all-in-one server. Here the rooms are wired together; what they do stands in their crates.
+
+mod adapters;
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use chrono::Utc;
+use taffrail_content::Content;
+use taffrail_detect::Detector;
+use taffrail_engine::{Engine, EngineOptions, TableSource};
+use taffrail_lake::{Lake, LakeOptions};
+use taffrail_receive::{Receiver, ReceiverOptions};
+use taffrail_server::{App, Server, ServerOptions, TlsFiles};
+use taffrail_state::State;
+use taffrail_state::incidents::IncidentChange;
+use taffrail_state::users::OneTimePassword;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{broadcast, watch};
+use tracing_subscriber::EnvFilter;
+
+use crate::DONE;
+use crate::args::ServeOptions;
+use crate::config::{Config, DOCUMENTED, LogFormat};
+use crate::local;
+use crate::query::LakeSource;
+
+/// Folder of the lake below the data directory.
+pub const LAKE: &str = "lake";
+/// File of the state below the data directory.
+const STATE: &str = "state.sqlite";
+
+/// Runs the command; gives the exit code.
+pub async fn run(options: ServeOptions) -> anyhow::Result<u8> {
+    if options.print_config {
+        print!("{DOCUMENTED}");
+        return Ok(DONE);
+    }
+    let config = Config::for_serve(&options)?;
+    log_to_standard_error(&config)?;
+    let running = Running::start(&config).await?;
+    running.announce();
+    running.until(stop_signal()?).await?;
+    Ok(DONE)
+}
+
+/// Sends `tracing` to standard error as configured.
+///
+/// # Errors
+/// When the level is no directive.
+pub fn log_to_standard_error(config: &Config) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&config.log.level).with_context(|| format!("log.level = {:?} is not understood", config.log.level))?;
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let set = match config.log.format {
+        LogFormat::Text => subscriber.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+        LogFormat::Json => subscriber.json().try_init(),
+    };
+    set.map_err(|error| anyhow!("cannot set up logging: {error}"))
+}
+
+/// Done when somebody asks the process to end (SIGTERM, SIGINT).
+///
+/// # Errors
+/// When signals cannot be waited for.
+pub fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// A server with all its rooms, listening and not yet answering.
+pub struct Running {
+    /// Where it listens
+    pub url: String,
+    /// The first administrator, when it was made just now
+    pub first: Option<OneTimePassword>,
+    /// What people change
+    pub state: State,
+    server: Server,
+    lake: Lake,
+    detector: Detector,
+    directory: String,
+    no_auth: bool,
+}
+
+impl Running {
+    /// Opens everything and listens.
+    ///
+    /// # Errors
+    /// When the data directory is in use or cannot be written, content is not valid, or the address is taken.
+    pub async fn start(config: &Config) -> anyhow::Result<Running> {
+        let content = match &config.content_dir {
+            Some(directory) => Content::with_overlay(directory),
+            None => Content::embedded(),
+        };
+        let schema = local::schema(&content)?;
+        let rules = local::rules(&content, &config.rules)?;
+        make_directory(&config.data_dir)?;
+
+        let metrics = taffrail_server::install_metrics().map_err(|error| anyhow!("cannot count: {error}"))?;
+        let lake_options = LakeOptions {
+            flush_interval: config.lake.flush_interval.0,
+            flush_bytes: usize::try_from(config.lake.flush_size.0).unwrap_or(usize::MAX),
+            ..LakeOptions::default()
+        };
+        // The lake's lock guards the whole data directory: it comes first.
+        let lake = Lake::open(&config.data_dir.join(LAKE), Arc::clone(&schema), lake_options).await?;
+        let state = State::open(config.data_dir.join(STATE)).await.context("cannot open the state database")?;
+        let first = if config.no_auth { None } else { state.ensure_administrator(Utc::now()).await? };
+
+        let source: Arc<dyn TableSource> = Arc::new(LakeSource(lake.clone()));
+        let engine_options = EngineOptions {
+            memory_limit: usize::try_from(config.query.memory.0).unwrap_or(usize::MAX),
+            max_rows: config.query.max_rows,
+            timeout: config.query.timeout.0,
+            ..EngineOptions::default()
+        };
+        let engine = Engine::new(Arc::clone(&schema) as Arc<dyn taffrail_kql::catalog::Schema>, Arc::clone(&source), engine_options);
+        let detector = Detector::new(engine.clone(), source, lake.clone(), state.clone(), Arc::clone(&schema), &rules);
+
+        let server_options = ServerOptions {
+            listen: config.listen,
+            tls: match (&config.tls.cert, &config.tls.key) {
+                (Some(certificate), Some(key)) => Some(TlsFiles { certificate: certificate.clone(), key: key.clone() }),
+                _ => None,
+            },
+            no_auth: config.no_auth,
+            ingest_body: usize::try_from(config.ingest.max_body.0).unwrap_or(usize::MAX),
+            query_timeout: config.query.timeout.0,
+            ..ServerOptions::default()
+        };
+        let receiver_options = ReceiverOptions {
+            body_limit: server_options.ingest_body,
+            decompressed_limit: usize::try_from(config.ingest.max_decompressed.0).unwrap_or(usize::MAX),
+            ..ReceiverOptions::default()
+        };
+        let receiver = Receiver::new(lake.clone(), Arc::clone(&schema), receiver_options);
+        let app = App {
+            queries: Arc::new(adapters::EngineQueries { engine, schema: Arc::clone(&schema) }),
+            state: state.clone(),
+            schema,
+            rules: Arc::new(adapters::DetectorRules { detector: detector.clone() }),
+            storage: Arc::new(adapters::LakeStorage { lake: lake.clone() }),
+            ingest: taffrail_receive::router(receiver),
+            changes: detector.changes(),
+            clock: taffrail_server::system_clock(),
+            metrics: Some(metrics),
+        };
+        let server = match Server::bind(app, server_options).await {
+            Ok(server) => server,
+            Err(error) => {
+                lake.close().await?;
+                return Err(error.into());
+            }
+        };
+        Ok(Running {
+            url: server.url(),
+            first,
+            state,
+            server,
+            lake,
+            detector,
+            directory: config.data_dir.display().to_string(),
+            no_auth: config.no_auth,
+        })
+    }
+
+    /// Hears of incidents that are opened or changed.
+    pub fn changes(&self) -> broadcast::Receiver<IncidentChange> {
+        self.detector.subscribe()
+    }
+
+    /// Prints where it listens, and the first administrator's password, once.
+    pub fn announce(&self) {
+        println!("Taffrail {}", env!("CARGO_PKG_VERSION"));
+        println!("  address:   {}", self.url);
+        println!("  data:      {}", self.directory);
+        if let Some(first) = &self.first {
+            println!("  user:      {}", first.user);
+            println!("  password:  {}", first.password);
+            println!("  This password is shown only now. Sign in and change it.");
+        }
+        if self.no_auth {
+            println!("  No sign-in: everybody who reaches this address is administrator.");
+        }
+        use std::io::Write;
+        let _ = std::io::stdout().flush();
+    }
+
+    /// Answers and detects until `stop` is done, then ends in order: requests under way finish, rules stop, rows go to files.
+    ///
+    /// # Errors
+    /// When serving or detection failed, or the lake cannot be closed.
+    pub async fn until(self, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
+        let (ending, ended) = watch::channel(false);
+        let detector = self.detector.clone();
+        let detecting = tokio::spawn(async move { detector.run(ended).await });
+        let failed = Arc::new(tokio::sync::Notify::new());
+        let told = Arc::clone(&failed);
+        let watched = tokio::spawn(async move {
+            let result = detecting.await;
+            told.notify_one();
+            result
+        });
+        let served = self
+            .server
+            .run(async move {
+                tokio::select! {
+                    () = stop => {}
+                    () = failed.notified() => tracing::error!("detection ended: the server stops"),
+                }
+            })
+            .await;
+        let _ = ending.send(true);
+        let detected = watched.await.context("detection was stopped")?;
+        let closed = self.lake.close().await;
+        self.state.close().await;
+        served?;
+        detected.context("detection stopped")??;
+        closed.context("the lake was not closed cleanly; nothing acknowledged is lost")?;
+        Ok(())
+    }
+}
+
+fn make_directory(path: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("cannot make the data directory {}", path.display()))
+}

@@ -1,8 +1,10 @@
 //! The house has floors: crates depend downwards only, and the light ones stay light. `ARCHITECTURE.md` says why.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
 
-use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
+use serde_json::Value;
 
 /// Floors, lowest first. A crate may depend on crates of lower floors only.
 const FLOORS: &[&[&str]] = &[
@@ -25,27 +27,32 @@ const NEVER: &[(&str, &[&str])] = &[
     ("taffrail-detect", &["axum"]),
 ];
 
-fn metadata() -> Metadata {
-    MetadataCommand::new().manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml")).exec().expect("cargo metadata")
+/// What `cargo metadata` says of the workspace's own packages.
+fn packages() -> Vec<Value> {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
+    let output = Command::new(env!("CARGO")).args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path", manifest]).output().expect("cargo metadata");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    metadata["packages"].as_array().expect("packages").clone()
 }
 
 /// Names of what each workspace crate depends on in the product (not in its tests).
-fn direct(metadata: &Metadata) -> BTreeMap<String, BTreeSet<String>> {
-    metadata
-        .workspace_packages()
-        .into_iter()
+fn direct() -> BTreeMap<String, BTreeSet<String>> {
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    packages()
+        .iter()
         .map(|package| {
-            let names = package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal).map(|dependency| dependency.name.to_string());
-            (package.name.to_string(), names.collect())
+            let dependencies = package["dependencies"].as_array().expect("dependencies");
+            let product = dependencies.iter().filter(|dependency| dependency["kind"].is_null());
+            (text(&package["name"]), product.map(|dependency| text(&dependency["name"])).collect())
         })
         .collect()
 }
 
 #[test]
 fn crates_depend_downwards_only() {
-    let metadata = metadata();
     let floor = |name: &str| FLOORS.iter().position(|crates| crates.contains(&name));
-    for (name, dependencies) in direct(&metadata) {
+    for (name, dependencies) in direct() {
         if name == "workspace-hack" {
             continue;
         }
@@ -59,8 +66,7 @@ fn crates_depend_downwards_only() {
 
 #[test]
 fn crates_do_not_know_what_they_must_never_know() {
-    let metadata = metadata();
-    let direct = direct(&metadata);
+    let direct = direct();
     for (name, never) in NEVER {
         // `workspace-hack` names everything so that features agree; it is no knowledge. Our own crates are followed.
         let mut seen: BTreeSet<&str> = BTreeSet::new();
@@ -79,8 +85,9 @@ fn crates_do_not_know_what_they_must_never_know() {
 #[test]
 fn the_map_names_every_crate() {
     let map = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../ARCHITECTURE.md")).expect("ARCHITECTURE.md");
-    for package in metadata().workspace_packages() {
-        let folder = package.manifest_path.parent().and_then(|folder| folder.file_name()).expect("a folder");
+    for package in packages() {
+        let manifest = package["manifest_path"].as_str().expect("a path");
+        let folder = Path::new(manifest).parent().and_then(Path::file_name).and_then(|name| name.to_str()).expect("a folder");
         assert!(map.contains(&format!("crates/{folder}")), "ARCHITECTURE.md does not name crates/{folder}");
     }
 }

@@ -75,10 +75,11 @@ pub struct Server {
 
 impl Server {
     /// The same with TLS; the certificate is trusted.
-    pub fn start_with_tls(data_dir: &Path, cert: &Path, key: &Path, trusted: &[u8]) -> Server {
+    pub fn start_with_tls(data_dir: &Path, cert: &Path, key: &Path) -> Server {
+        let trusted = std::fs::read(cert).expect("the certificate");
         let (cert, key) = (cert.to_str().expect("text"), key.to_str().expect("text"));
         let mut server = Server::start(data_dir, &["--tls-cert", cert, "--tls-key", key]);
-        let trusted = reqwest::Certificate::from_pem(trusted).expect("a certificate");
+        let trusted = reqwest::Certificate::from_pem(&trusted).expect("a certificate");
         server.client = reqwest::Client::builder().tls_certs_only([trusted]).build().expect("a client");
         server
     }

@@ -60,6 +60,19 @@ impl Drop for Cluster {
     }
 }
 
+/// A certificate for 127.0.0.1 that signs itself; false when there is nothing to make one with.
+fn make_certificate(cert: &Path, key: &Path) -> bool {
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"])
+        .arg("-keyout")
+        .arg(key)
+        .arg("-out")
+        .arg(cert)
+        .output();
+    made.is_ok_and(|made| made.status.success())
+}
+
 /// Waits until an incident of a rule is announced and gives it.
 fn incident_of(session: &Session<'_>, rule: &str, act: impl FnOnce()) -> Value {
     let mut stream = session.events();
@@ -88,13 +101,14 @@ fn incident_of(session: &Session<'_>, rule: &str, act: impl FnOnce()) -> Value {
 fn a_real_api_server_sends_its_audit_log() {
     let Some(start) = shared("envtest/start.sh") else { return };
     let folder = tempfile::tempdir().expect("a folder");
-    let certificate = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned(), "localhost".to_owned()]).expect("a certificate");
     let (cert, key) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
-    std::fs::write(&cert, certificate.cert.pem()).expect("written");
-    std::fs::write(&key, certificate.signing_key.serialize_pem()).expect("written");
+    if !make_certificate(&cert, &key) {
+        eprintln!("SKIPPED: openssl is not installed: the API server sends its token over TLS only");
+        return;
+    }
     let data = folder.path().join("data");
     std::fs::create_dir(&data).expect("a folder");
-    let server = Server::start_with_tls(&data, &cert, &key, certificate.cert.pem().as_bytes());
+    let server = Server::start_with_tls(&data, &cert, &key);
     let session = server.sign_in();
     let token = session.ingest_token("audit webhook");
 

@@ -113,3 +113,121 @@ fn deep_nesting_is_refused_or_bound_within_a_small_stack() {
     };
     assert!(taffrail_kql::compile(&long, &env).is_ok());
 }
+
+mod arbitrary {
+    use proptest::prelude::*;
+    use taffrail_kql::{Environment, compile, complete};
+
+    /// Words that make queries which often parse and sometimes bind.
+    const WORDS: &[&str] = &[
+        "Audit",
+        "Alerts",
+        "Deletes",
+        "|",
+        "|",
+        "|",
+        "where",
+        "project",
+        "extend",
+        "summarize",
+        "by",
+        "count()",
+        "join",
+        "on",
+        "(",
+        ")",
+        ",",
+        "=",
+        "==",
+        "Verb",
+        "User",
+        "User.a",
+        "Code",
+        "Size",
+        "1",
+        "\"x\"",
+        "and",
+        "or",
+        "let x =",
+        ";",
+        "union",
+        "mv-expand",
+        "mv-apply",
+        "make-series",
+        "TimeGenerated",
+        "step",
+        "1h",
+        "sort",
+        "take",
+        "iff(",
+        "tostring(",
+        "arg_max(",
+        "*",
+        "[0]",
+        "in",
+        "has",
+        "toscalar(",
+        "materialize(",
+        "parse",
+        "with",
+        "search",
+        "find",
+        "distinct",
+        "lookup",
+        "top",
+        "$left.Code",
+        "$right.Code",
+        "scan",
+        "partition",
+        "evaluate",
+        "bag_unpack(",
+        "x",
+        "prev(",
+        "serialize",
+        "range",
+        "from",
+        "to",
+        "print",
+        "datatable(a: long)",
+        "[1]",
+        "as",
+        "invoke",
+        "render",
+    ];
+
+    proptest! {
+        #[test]
+        fn whatever_is_written_is_bound_or_refused(words in prop::collection::vec(prop::sample::select(WORDS), 0..24)) {
+            let text = words.join(" ");
+            let schema = crate::schema::TestSchema::standard();
+            let env = Environment { catalog: crate::catalog::catalog(), schema: &schema, now: 0, parameters: &[] };
+            if let Err(problems) = compile(&text, &env) {
+                prop_assert!(!problems.is_empty(), "refused without a reason: {text}");
+                for problem in problems {
+                    prop_assert!(text.get(problem.span.start..problem.span.end).is_some(), "no place in {text}: {problem:?}");
+                }
+            }
+            complete(&text, text.len(), &env);
+        }
+    }
+}
+
+#[test]
+fn a_long_query_binds_quickly() {
+    let schema = TestSchema::standard();
+    let env = Environment {
+        catalog: catalog(),
+        schema: &schema,
+        now: 0,
+        parameters: &[],
+    };
+    let mut text = "Audit\n".to_owned();
+    for n in 0..100 {
+        text.push_str(&format!(
+            "| extend c{n} = iff(Code > {n} and Verb has 'x{n}', tostring(User.a{n}), strcat(Verb, '-', {n}))\n"
+        ));
+    }
+    let start = std::time::Instant::now();
+    assert!(taffrail_kql::compile(&text, &env).is_ok());
+    eprintln!("100 lines: {:?}", start.elapsed());
+}

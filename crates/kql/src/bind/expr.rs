@@ -399,6 +399,8 @@ impl Binder<'_> {
                     (a, b) if a.is_numeric() && b.is_numeric() => true,
                     (Type::Guid, Type::String) | (Type::String, Type::Guid) => true,
                     (Type::Bool, Type::Int | Type::Long) | (Type::Int | Type::Long, Type::Bool) => true,
+                    // Compared as text, like `==`.
+                    (Type::String, b) => b.is_numeric() || b == Type::Bool,
                     _ => false,
                 };
                 if !fits {
@@ -440,7 +442,9 @@ impl Binder<'_> {
             return self.error(Code::Semantic, span, "the table has no column to compare with");
         };
         let item = self.column_use(&first, span)?;
-        let target = if textual {
+        let number = |ty: Type| ty.is_numeric() || ty == Type::Bool;
+        let text_and_number = (value.ty == Type::String && number(first.ty)) || (first.ty == Type::String && number(value.ty));
+        let target = if textual || text_and_number {
             Type::String
         } else if value.ty == Type::Dynamic {
             if first.ty == Type::Dynamic { Type::String } else { first.ty }
@@ -450,7 +454,7 @@ impl Binder<'_> {
             value.ty
         };
         let fits = |ty: Type| ty == target || ty == Type::Dynamic || (ty.is_numeric() && target.is_numeric());
-        if !fits(first.ty) || !fits(value.ty) {
+        if !text_and_number && (!fits(first.ty) || !fits(value.ty)) {
             return self.error(
                 Code::Type,
                 span,

@@ -72,7 +72,17 @@ impl Binder<'_> {
     pub(crate) fn statement(&mut self, statement: &ast::Statement, scope: &Scope) -> Scope {
         match &statement.kind {
             StatementKind::Let { name, value } => {
-                let binding = self.let_value(value, scope).unwrap_or(Binding::Broken);
+                let before = self.diagnostics.len();
+                let binding = self.let_value(value, scope).unwrap_or_else(|_| {
+                    let why = self.diagnostics.get(before..).unwrap_or_default();
+                    let table_missing =
+                        |problem: &Diagnostic| problem.code == Code::UnknownName && problem.message.contains("no table named");
+                    if !why.is_empty() && why.iter().all(table_missing) {
+                        let why = self.diagnostics.split_off(before);
+                        self.absent.push((name.text.clone(), why));
+                    }
+                    Binding::Broken
+                });
                 scope.with(name.text.clone(), binding)
             }
             StatementKind::LetFunction { name, parameters, body } => {

@@ -93,6 +93,7 @@ pub fn bind(text: &str, query: &ast::Query, env: &Environment<'_>) -> Result<Bou
     let mut binder = Binder::new(env);
     let root = binder.query(query, text);
     let mut problems = binder.diagnostics;
+    problems.extend(binder.absent.into_iter().flat_map(|(_, why)| why));
     problems.sort_by_key(|problem| problem.span.start);
     problems.dedup();
     match root {
@@ -126,6 +127,10 @@ pub(crate) struct Binder<'a> {
     pub(crate) diagnostics: Vec<Diagnostic>,
     pub(crate) visualization: Option<Visualization>,
     pub(crate) options: Vec<(String, Option<Value>)>,
+    /// Definitions that failed because a table does not exist, with why: an error unless a fuzzy union leaves them out
+    pub(crate) absent: Vec<(String, Vec<Diagnostic>)>,
+    /// Of these, those that a fuzzy union left out
+    pub(crate) left_out: Vec<String>,
     /// Views and stored functions being bound, outermost first: a name that comes again is a cycle
     expanding: Vec<String>,
     /// Where the text of another source (view, stored function) is used: its own spans mean nothing in this query
@@ -149,6 +154,8 @@ impl<'a> Binder<'a> {
             diagnostics: Vec::new(),
             visualization: None,
             options: Vec::new(),
+            absent: Vec::new(),
+            left_out: Vec::new(),
             expanding: Vec::new(),
             foreign: None,
             poisoned: HashSet::new(),

@@ -6,7 +6,7 @@
 use super::constant;
 use super::{Binder, Bound};
 use crate::bound::{Expr, ExprKind};
-use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::diagnostic::{Code, Diagnostic, Severity, Span};
 use crate::syntax::ast::{BinaryOp, ListOp};
 use crate::syntax::literal;
 use crate::types::{Type, Value};
@@ -242,8 +242,37 @@ impl Binder<'_> {
             (a @ (Type::Int | Type::Long), Type::Bool) => Ok((left, cast(right, a))),
             (Type::Guid, Type::String) => Ok((left, cast(right, Type::Guid))),
             (Type::String, Type::Guid) => Ok((cast(left, Type::Guid), right)),
+            (Type::String, other) if equality => self.text_with(op, left, right, other, span),
+            (other, Type::String) if equality => {
+                let (right, left) = self.text_with(op, right, left, other, span)?;
+                Ok((left, right))
+            }
             _ => self.incomparable(op, &left, &right, span),
         }
+    }
+
+    /// A text compared with something else, as published rules do (`ResultType == 0`): by the constant's reading where
+    /// one side is a constant, else as text. Gives the text's side first.
+    fn text_with(&mut self, op: BinaryOp, text: Expr, other: Expr, ty: Type, span: Span) -> Bound<(Expr, Expr)> {
+        if let Some(Value::String(written)) = text.as_literal() {
+            if let Some(value) = literal::parse_typed(ty, written).filter(|value| !matches!(value, Value::Null(_))) {
+                let constant = Expr::literal(value, text.span);
+                return Ok((constant, other));
+            }
+        }
+        if !ty.is_numeric() && ty != Type::Bool {
+            return self.incomparable(op, &text, &other, span);
+        }
+        let mut problem = Diagnostic::error(Code::Type, span, format!("string is compared with {ty} as text"))
+            .with_help("convert one side to say what is meant");
+        problem.severity = Severity::Warning;
+        if let Some(Value::Long(number)) = other.as_literal() {
+            problem = problem
+                .with_help(format!("write \"{number}\""))
+                .with_fix(other.span, format!("\"{number}\""));
+        }
+        self.report(problem);
+        Ok((text, cast(other, Type::String)))
     }
 
     fn incomparable<T>(&mut self, op: BinaryOp, left: &Expr, right: &Expr, span: Span) -> Bound<T> {

@@ -66,6 +66,12 @@ impl Binder<'_> {
             }
             Ast::Star => self.wildcard_parts("*", item.span, fuzzy, parts, scope),
             Ast::Name(name) if fuzzy && !self.table_exists(name, scope) => Ok(()),
+            Ast::Name(name) if fuzzy && matches!(scope.get(name), Some(Binding::Broken)) && self.absent.iter().any(|(n, _)| n == name) => {
+                self.absent.retain(|(absent, _)| absent != name);
+                self.left_out.push(name.clone());
+                Ok(())
+            }
+            Ast::Name(name) if fuzzy && self.left_out.contains(name) => Ok(()),
             _ => {
                 let before = self.diagnostics.len();
                 match self.tabular(item, scope) {

@@ -1,6 +1,7 @@
 //! What queries bind to: files of queries with the columns (or the problems) they give, and the recorded cases.
 //!
-//! A block of a `.txt` file is a query, then `=> name: type, ...` or a line `!! CODE "place" message` for each problem.
+//! A block of a `.txt` file is a query, then `=> name: type, ...` or a line `!! CODE "place" message` for each
+//! problem (`??` for a warning).
 //! `UPDATE=1 cargo test` writes what is now into the files: review the difference.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -12,6 +13,7 @@ mod schema;
 use std::fmt::Write;
 use std::path::Path;
 
+use taffrail_kql::diagnostic::Severity;
 use taffrail_kql::{Environment, Value, compile};
 
 /// What a query gives, as the files write it.
@@ -41,7 +43,8 @@ fn answer(text: &str) -> String {
         let place = text.get(problem.span.start..problem.span.end).unwrap_or("?");
         write!(
             out,
-            "!! {} \"{}\" {}",
+            "{} {} \"{}\" {}",
+            if problem.severity == Severity::Error { "!!" } else { "??" },
             problem.code.as_str(),
             place.replace('\n', " "),
             problem.message
@@ -75,7 +78,7 @@ fn queries_bind_as_written_down() {
         let mut renewed = String::new();
         for block in text.split("\n\n") {
             let block = block.trim_matches('\n');
-            let is_answer = |line: &&str| line.starts_with("=> ") || line.starts_with("!! ") || *line == "=>";
+            let is_answer = |line: &&str| line.starts_with("=> ") || line.starts_with("!! ") || line.starts_with("?? ") || *line == "=>";
             let query: Vec<&str> = block.lines().take_while(|line| !is_answer(line)).collect();
             let comments = query.iter().filter(|line| line.starts_with('#')).count();
             let query = query.join("\n");

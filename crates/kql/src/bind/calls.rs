@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::expr::Ctx;
 use super::functions::Value as Applied;
 use super::typing::{cast, common, conversion};
-use super::{Binder, Binding, Bound, Reported, constant, signature, suggest};
+use super::{Binder, Binding, Bound, Reported, Results, constant, signature, suggest};
 use crate::bound::{Aggregate, Column, Expr, ExprKind};
 use crate::catalog::{Argument, Function, FunctionKind, Naming, Resolved};
 use crate::diagnostic::{Code, Diagnostic, Span};
@@ -440,7 +440,10 @@ impl Binder<'_> {
             [one] => *one,
             many => {
                 let names = self.output_names(function, written, many.len());
-                self.tuple = Some(names.into_iter().zip(many.iter().copied()).collect());
+                self.tuple = Some(Results {
+                    columns: names.into_iter().zip(many.iter().copied()).collect(),
+                    all: matches!(function.naming, Naming::Tuple([_])),
+                });
                 Type::Dynamic
             }
         };

@@ -286,6 +286,8 @@ impl Binder<'_> {
         if !inner.ty.is_numeric() && inner.ty != Type::TimeSpan {
             return self.error(Code::Type, span, format!("'-' is not defined for {}", inner.ty));
         }
+        // The arithmetic of the language starts at long.
+        let inner = if inner.ty == Type::Int { cast(inner, Type::Long) } else { inner };
         let ty = inner.ty;
         if let Some(value) = inner.as_literal().and_then(super::constant::negate) {
             return Ok(Expr::literal(value, self.place(span)));
@@ -401,6 +403,7 @@ impl Binder<'_> {
                     (Type::Bool, Type::Int | Type::Long) | (Type::Int | Type::Long, Type::Bool) => true,
                     // Compared as text, like `==`.
                     (Type::String, b) => b.is_numeric() || b == Type::Bool,
+                    (a, Type::String) => a.is_numeric() || a == Type::Bool,
                     _ => false,
                 };
                 if !fits {
@@ -417,6 +420,7 @@ impl Binder<'_> {
                     .map(|item| item.ty)
                     .reduce(|a, b| super::typing::common(a, b).unwrap_or(Type::String))
                     .map_or(Type::String, |ty| if ty == Type::Dynamic { Type::String } else { ty }),
+                ty if ty != Type::String && items.iter().any(|item| item.ty == Type::String) && ty != Type::Guid => Type::String,
                 ty if ty.is_numeric() => items
                     .iter()
                     .filter(|item| item.ty.is_numeric())

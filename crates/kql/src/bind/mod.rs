@@ -118,6 +118,14 @@ pub(crate) struct Reported;
 /// A value, or nothing because the reason was reported.
 pub(crate) type Bound<T> = Result<T, Reported>;
 
+/// Results of a call that has several.
+pub(crate) struct Results {
+    /// Name and type of each
+    pub(crate) columns: Vec<(String, Type)>,
+    /// Those that the query does not name are columns too (`array_sort_asc`), instead of being left out
+    pub(crate) all: bool,
+}
+
 /// Nesting (functions, views, parentheses) beyond which a query is refused rather than the stack lost.
 const MAX_DEPTH: usize = 200;
 
@@ -137,7 +145,7 @@ pub(crate) struct Binder<'a> {
     foreign: Option<Span>,
     poisoned: HashSet<ColumnId>,
     /// Results of the call bound last, when it has several
-    tuple: Option<Vec<(String, Type)>>,
+    tuple: Option<Results>,
     /// Keys of the `summarize` being bound, which `*` in its aggregates leaves out
     summarize_keys: Vec<ColumnId>,
     /// Rows of the surrounding `mv-apply` or `partition`, for bodies that start with an operator

@@ -21,6 +21,9 @@ impl Binder<'_> {
                 _ => self.name_of(base).map(|base| format!("{base}_{}", member.text)),
             },
             Ast::Element { base, index } => {
+                if let Some(result) = self.result_name(base, index) {
+                    return Some(result);
+                }
                 let base = self.name_of(base)?;
                 match &index.kind {
                     Ast::Literal(Value::Long(i)) => Some(format!("{base}_{i}")),
@@ -34,6 +37,12 @@ impl Binder<'_> {
     }
 
     fn call_name(&self, name: &str, arguments: &[ast::Argument]) -> Option<String> {
+        if matches!(name, "column_ifexists" | "columnifexists") {
+            return match &arguments.first()?.value.kind {
+                Ast::Literal(Value::String(column)) => Some(column.clone()),
+                _ => None,
+            };
+        }
         if name == "ingestion_time" {
             return Some("$IngestionTime".to_owned());
         }
@@ -54,6 +63,20 @@ impl Binder<'_> {
                 first.filter(|name| !name.is_empty())
             }
         }
+    }
+
+    /// `array_sort_asc(a, b)[1]`: a call of several results, and which of them.
+    fn result_name(&self, call: &ast::Expr, index: &ast::Expr) -> Option<String> {
+        let (Ast::Call { name, arguments }, Ast::Literal(Value::Long(index))) = (&call.kind, &index.kind) else {
+            return None;
+        };
+        let function = self.env.catalog.function(FunctionKind::Scalar, &name.text)?;
+        let index = usize::try_from(*index).ok()?;
+        if !matches!(function.naming, Naming::Tuple(_)) || index >= arguments.len() {
+            return None;
+        }
+        let names = self.output_names(function, arguments, index + 1);
+        names.into_iter().nth(index).filter(|name| !name.is_empty())
     }
 
     fn prefixed(&self, prefix: &str, arguments: &[ast::Argument]) -> String {

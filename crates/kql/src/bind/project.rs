@@ -44,8 +44,9 @@ impl Binder<'_> {
             };
             match (value, tuple) {
                 (Ok(value), Some(results)) => {
-                    let wanted = if item.names.is_empty() { results.len() } else { item.names.len() };
-                    for (index, (name, ty)) in results.into_iter().take(wanted).enumerate() {
+                    let all = item.names.is_empty() || results.all;
+                    let wanted = if all { results.columns.len() } else { item.names.len() };
+                    for (index, (name, ty)) in results.columns.into_iter().take(wanted).enumerate() {
                         bound.push(Item {
                             explicit: item.names.get(index).cloned(),
                             implicit: Some(name).filter(|name| !name.is_empty()),

@@ -251,8 +251,8 @@ impl Binder<'_> {
         }
     }
 
-    /// A text compared with something else, as published rules do (`ResultType == 0`): by the constant's reading where
-    /// one side is a constant, else as text. Gives the text's side first.
+    /// A text compared with a constant of another type, as published rules do (`ResultType == 0`): by the type's reading of
+    /// it where it has one, else as text. Gives the text's side first.
     fn text_with(&mut self, op: BinaryOp, text: Expr, other: Expr, ty: Type, span: Span) -> Bound<(Expr, Expr)> {
         if let Some(Value::String(written)) = text.as_literal() {
             if let Some(value) = literal::parse_typed(ty, written).filter(|value| !matches!(value, Value::Null(_))) {
@@ -260,7 +260,8 @@ impl Binder<'_> {
                 return Ok((constant, other));
             }
         }
-        if !ty.is_numeric() && ty != Type::Bool {
+        let constant = text.as_literal().is_some() || other.as_literal().is_some();
+        if !constant || (!ty.is_numeric() && ty != Type::Bool) {
             return self.incomparable(op, &text, &other, span);
         }
         let mut problem = Diagnostic::error(Code::Type, span, format!("string is compared with {ty} as text"))

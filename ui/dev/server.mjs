@@ -84,6 +84,8 @@ let failures = 0;
 function problem(query) {
   const place = (offset) => { const before = query.slice(0, offset).split('\n'); return { line: before.length, column: before.at(-1).length + 1, offset }; };
   const at = query.search(/\bTimeGenerate\b/);
+  const typo = query.search(/\bVreb\b/);
+  if (typo >= 0) return [{ severity: 'error', code: 'KQL002', message: 'there is no column Vreb here', help: 'did you mean Verb?', start: place(typo), end: place(typo + 4), fix: { start: place(typo), end: place(typo + 4), text: 'Verb' } }];
   if (at >= 0) return [{ severity: 'error', code: 'KQL002', message: 'there is no column TimeGenerate here', help: 'did you mean TimeGenerated?', start: place(at), end: place(at + 12), fix: { start: place(at), end: place(at + 12), text: 'TimeGenerated' } }];
   const curly = query.search(/[“”]/);
   if (curly >= 0) return [{ severity: 'error', code: 'KQL001', message: 'a curly quote does not begin a string', help: 'use "', start: place(curly), end: place(curly + 1), fix: { start: place(curly), end: place(curly + 1), text: '"' } }];
@@ -97,6 +99,13 @@ function answer(query) {
   } else if (/summarize/.test(query)) {
     table = { columns: [{ name: 'User', type: 'string' }, { name: 'Events', type: 'long' }], rows: users.map((u, i) => [u, 1200 - i * 210]) };
   }
+  const wanted = /project ([\w, ]+)/.exec(query)?.[1].split(',').map((n) => n.trim());
+  if (wanted) {
+    const at = wanted.map((n) => table.columns.findIndex((c) => c.name === n)).filter((i) => i >= 0);
+    table = { columns: at.map((i) => table.columns[i]), rows: table.rows.map((r) => at.map((i) => r[i])) };
+  }
+  const verb = /where Verb == "(\w+)"/.exec(query)?.[1];
+  if (verb) table.rows = table.rows.filter((r) => r[table.columns.findIndex((c) => c.name === 'Verb')] === verb);
   return { tables: [{ name: 'PrimaryResult', ...table }], statistics: { query: { executionTime: 0.042 } }, render: render ? { visualization: render } : null };
 }
 function list(search) {

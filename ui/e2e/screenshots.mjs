@@ -54,7 +54,7 @@ for (const theme of ['light', 'dark']) {
     // The worker has read the schema once it colours a table.
     await page.waitForSelector('.monaco-editor .view-line .Table', { timeout: 60_000 }).catch(() => problems.push('the language service did not colour the query'));
     await shot('logs');
-    await page.locator('.grid-row .twist').first().click().catch(() => undefined);
+    await page.locator('.grid-row .twist button').first().click().catch(() => undefined);
     await shot('logs-row');
     await page.goto(`${url}${query('KubernetesAudit\n| summarize count() by bin(TimeGenerated, 10m), Verb\n| render timechart')}`);
     await page.waitForSelector('[data-testid=chart] canvas, .empty, .messages');

@@ -61,13 +61,13 @@ export function Shell() {
           <Logo />
           <span className="text">Taffrail</span>
         </Link>
-        <button type="button" className="item" onClick={() => setPalette(true)} aria-label="Search everything">
+        <button type="button" className="item" onClick={() => setPalette(true)}>
           <Compass className="icon" />
           <span className="text grow">Go to…</span>
           <kbd>⌃K</kbd>
         </button>
         {PAGES.map(({ to, label, icon: Icon, search }) => (
-          <Link key={to} to={to} search={search} className="item" activeOptions={{ includeSearch: false }} aria-label={label}>
+          <Link key={to} to={to} search={search} className="item" activeOptions={{ includeSearch: false }}>
             <Icon className="icon" />
             <span className="text">{label}</span>
             {to === '/incidents' && (open?.total ?? 0) > 0 && (
@@ -83,7 +83,7 @@ export function Shell() {
             <span className="text">{live ? 'Live' : 'Reconnecting…'}</span>
           </div>
           <Tip text={`Theme: ${theme}. Change to ${nextTheme}.`}>
-            <button type="button" className="item" onClick={() => chooseTheme(nextTheme)} aria-label={`Theme: ${theme}`}>
+            <button type="button" className="item" onClick={() => chooseTheme(nextTheme)}>
               <ThemeIcon className="icon" />
               <span className="text">{theme === 'system' ? 'System theme' : theme === 'light' ? 'Light theme' : 'Dark theme'}</span>
             </button>
@@ -95,17 +95,15 @@ export function Shell() {
               setNarrow(!narrow);
               store('taffrail.nav.narrow', !narrow);
             }}
-            aria-label={narrow ? 'Widen the navigation' : 'Narrow the navigation'}
+            title={narrow ? 'Widen the navigation' : 'Narrow the navigation'}
           >
             {narrow ? <PanelLeftOpen className="icon" /> : <PanelLeftClose className="icon" />}
-            <span className="text">Narrow</span>
+            <span className="text">{narrow ? 'Widen' : 'Narrow'}</span>
           </button>
           <Menu
             trigger={
-              <button type="button" className="item" aria-label="You">
-                <span className="avatar" aria-hidden="true">
-                  {session.user.name.slice(0, 2)}
-                </span>
+              <button type="button" className="item" aria-label={`You: ${session.user.name}`}>
+                <span className="avatar" aria-hidden="true" data-initials={session.user.name.slice(0, 2)} />
                 <span className="text ellipsis">{session.user.name}</span>
               </button>
             }
@@ -128,7 +126,7 @@ export function Shell() {
           />
         </div>
       </nav>
-      <main id="main" className="main">
+      <main id="main" className="shell-main">
         <Outlet />
       </main>
       <Palette open={palette} onOpenChange={setPalette} onHelp={() => setHelp(true)} />

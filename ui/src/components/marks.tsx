@@ -48,9 +48,7 @@ export function Owner({ name, me }: { name: string | null; me?: string }) {
   }
   return (
     <span className="row" style={{ gap: 6 }}>
-      <span className="avatar" aria-hidden="true">
-        {name.slice(0, 2)}
-      </span>
+      <span className="avatar" aria-hidden="true" data-initials={name.slice(0, 2)} />
       <span className="ellipsis">{name === me ? `${name} (me)` : name}</span>
     </span>
   );

@@ -9,7 +9,7 @@ import EditorWorker from 'monaco-editor/esm/vs/editor/editor.worker?worker';
 import { setupMode } from '@kusto/monaco-kusto/release/esm/kustoMode';
 import { KustoLanguageDefinition } from '@kusto/monaco-kusto/release/esm/languageServiceManager/kustoMonarchLanguageDefinition';
 import type { KustoWorker, LanguageServiceDefaults } from '@kusto/monaco-kusto';
-import type { SchemaAnswer } from '../api/types';
+import type { SchemaAnswer, SchemaFunction } from '../api/types';
 import { defineThemes } from './theme';
 import { toKustoSchema } from './schema';
 
@@ -33,7 +33,38 @@ self.MonacoEnvironment = {
   },
 };
 
-let known: Set<string> | null = null;
+let known: Map<string, SchemaFunction> | null = null;
+
+interface Item {
+  label: string;
+  kind?: number;
+  textEdit?: { newText: string };
+  insertText?: string;
+  documentation?: unknown;
+}
+
+// Kinds of the language server protocol; the Kusto worker gives functions the kind of fields and the
+// other way round.
+const FUNCTION = 3;
+const FIELD = 5;
+const TABLE = 7;
+
+/** Offers only functions that this server has, explained in the server's own words. */
+function complete(list: { items: Item[] } | undefined): { items: Item[] } | undefined {
+  const functions = known;
+  if (!list) return list;
+  list.items = list.items.flatMap((item) => {
+    if (item.kind === FUNCTION) return [{ ...item, kind: FIELD }];
+    if (item.kind === TABLE) return [item];
+    const isCall = item.kind === FIELD && (item.textEdit?.newText ?? item.insertText ?? item.label).includes('(');
+    if (!isCall) return [{ ...item, documentation: undefined }];
+    const found = functions?.get(item.label.replace(/\(.*$/, '').trim());
+    if (functions !== null && found === undefined) return [];
+    const documentation = found === undefined ? undefined : { kind: 'markdown', value: `\`${found.usage}\`\n\n${found.summary}` };
+    return [{ ...item, kind: FUNCTION, documentation }];
+  });
+  return list;
+}
 
 const settings = {
   includeControlCommands: false,
@@ -42,7 +73,8 @@ const settings = {
   useIntellisenseV2: true,
   useSemanticColorization: true,
   useTokenColorization: true,
-  enableHover: true,
+  // Its help links to pages of another host.
+  enableHover: false,
   formatter: { indentationSize: 4, pipeOperatorStyle: 'Smart' },
   syntaxErrorAsMarkDown: { enableSyntaxErrorAsMarkDown: false },
   enableQueryWarnings: false,
@@ -52,15 +84,7 @@ const settings = {
   enableQuickFixes: false,
   completionOptions: { includeExtendedSyntax: false },
   // Only functions that this server has are offered.
-  onDidProvideCompletionItems: (list: { items: { label: string; kind?: number }[] } | undefined) => {
-    const functions = known;
-    if (functions === null || !list) return list;
-    const isFunction = 3; // CompletionItemKind.Function of the language server protocol
-    list.items = list.items.filter(
-      (item) => item.kind !== isFunction || functions.has(item.label.replace(/\(.*$/, '')),
-    );
-    return list;
-  },
+  onDidProvideCompletionItems: complete,
 };
 
 let ready: Promise<(uri: monaco.Uri) => Promise<KustoWorker>> | null = null;
@@ -93,8 +117,7 @@ export function ensureLanguage(): Promise<(uri: monaco.Uri) => Promise<KustoWork
 /** Tells the language service which tables and functions there are. */
 export async function setSchema(uri: monaco.Uri, schema: SchemaAnswer): Promise<void> {
   const accessor = await ensureLanguage();
-  const names = schema.functions.map((f) => f.name);
-  known = names.length > 0 ? new Set(names) : null;
+  known = schema.functions.length > 0 ? new Map(schema.functions.map((f) => [f.name, f])) : null;
   const worker = await accessor(uri);
   await worker.setSchema(toKustoSchema(schema));
 }

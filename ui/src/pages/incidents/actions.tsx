@@ -130,7 +130,7 @@ export function Triage({ incident, compact }: { incident: Incident; compact?: bo
     <>
       <Menu
         trigger={
-          <button type="button" className={`button ${size}`} aria-label="Owner">
+          <button type="button" className={`button ${size}`} aria-label={`Owner: ${incident.owner === null ? 'Unassigned' : incident.owner === user.name ? `${incident.owner} (me)` : incident.owner}`}>
             <Owner name={incident.owner} me={user.name} />
             <Chevron />
           </button>
@@ -149,7 +149,7 @@ export function Triage({ incident, compact }: { incident: Incident; compact?: bo
       />
       <Menu
         trigger={
-          <button type="button" className={`button ${size}`} aria-label="Status">
+          <button type="button" className={`button ${size}`} aria-label={`Status: ${incident.status}`}>
             <StatusMark status={incident.status} />
             <Chevron />
           </button>
@@ -164,7 +164,7 @@ export function Triage({ incident, compact }: { incident: Incident; compact?: bo
       />
       <Menu
         trigger={
-          <button type="button" className={`button ${size}`} aria-label="Severity">
+          <button type="button" className={`button ${size}`} aria-label={`Severity: ${incident.severity === 'Informational' ? 'Info' : incident.severity}`}>
             <SeverityMark severity={incident.severity} />
             <Chevron />
           </button>

@@ -89,6 +89,7 @@ export function Grid({ columns, rows, hidden, onFilter }: Props) {
   };
 
   return (
+    <>
     <div className="grid" ref={scroller} role="table" aria-rowcount={rows.length} aria-label="Results" tabIndex={0} style={{ '--grid-width': `${width}px` } as React.CSSProperties}>
       <div className="grid-inner" style={{ height: virtual.getTotalSize() + 30, width: table.getTotalSize() + 32 }}>
         <div className="grid-head" role="row">
@@ -123,9 +124,11 @@ export function Grid({ columns, rows, hidden, onFilter }: Props) {
           return (
             <div key={item.key} ref={virtual.measureElement} data-index={item.index} className="grid-row" role="row" aria-rowindex={item.index + 1} style={{ transform: `translateY(${item.start}px)` }}>
               <div className="cells">
-                <button type="button" className="grid-cell twist" aria-expanded={open} aria-label={`Row ${item.index + 1} as a tree`} onClick={() => toggle(index)}>
-                  {open ? <ChevronDown className="icon small" /> : <ChevronRight className="icon small" />}
-                </button>
+                <div role="cell" className="grid-cell twist">
+                  <button type="button" className="button quiet small square" aria-expanded={open} aria-label={`Row ${item.index + 1} as a tree`} onClick={() => toggle(index)}>
+                    {open ? <ChevronDown className="icon small" /> : <ChevronRight className="icon small" />}
+                  </button>
+                </div>
                 {leaves.map((leaf) => {
                   const at = Number(leaf.id);
                   const column = columns[at] as ResultColumn;
@@ -139,7 +142,9 @@ export function Grid({ columns, rows, hidden, onFilter }: Props) {
                       className={`grid-cell ${isNumeric(column) && column.type !== 'timespan' ? 'right' : ''} ${value === null ? 'null' : ''}`}
                       style={{ width: leaf.getSize() }}
                       onClick={(event) => {
-                        if ((getSelection()?.toString() ?? '') !== '') return;
+                        // Somebody who marks a part of the text wants to copy it.
+                        const marked = getSelection();
+                        if (marked && !marked.isCollapsed && event.currentTarget.contains(marked.anchorNode)) return;
                         setPicked({ x: event.clientX, y: event.clientY, column: at, row: index, path: [], value });
                       }}
                     >
@@ -149,7 +154,7 @@ export function Grid({ columns, rows, hidden, onFilter }: Props) {
                 })}
               </div>
               {open && (
-                <div className="detail">
+                <div className="detail" role="cell">
                   <JsonTree
                     value={Object.fromEntries(columns.map((c, i) => [c.name, parsed(row[i] ?? null, c.type)]))}
                     onPick={(path, value) => {
@@ -164,8 +169,9 @@ export function Grid({ columns, rows, hidden, onFilter }: Props) {
           );
         })}
       </div>
-      <CellMenu picked={picked} columns={columns} rows={rows} onFilter={onFilter} onClose={() => setPicked(null)} />
     </div>
+    <CellMenu picked={picked} columns={columns} rows={rows} onFilter={onFilter} onClose={() => setPicked(null)} />
+    </>
   );
 }
 

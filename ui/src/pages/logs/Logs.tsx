@@ -138,7 +138,7 @@ export function Logs() {
           <aside className="schema">{schemaError && <div style={{ padding: 8 }}><ErrorNotice error={schemaError} retry={() => void loadSchema()} /></div>}</aside>
         ))}
       <div className="logs-main" style={{ '--editor': `${height}px` } as React.CSSProperties}>
-        <div className="query-tabs" role="tablist" aria-label="Queries">
+        <div className="query-tabs" role="group" aria-label="Queries">
           <Tip text={tree ? 'Hide the tables' : 'Show the tables'}>
             <button
               type="button"
@@ -157,8 +157,7 @@ export function Logs() {
             <div key={tab.id} className="query-tab" data-active={tab.id === active.id}>
               <button
                 type="button"
-                role="tab"
-                aria-selected={tab.id === active.id}
+                aria-current={tab.id === active.id ? 'true' : undefined}
                 onClick={() => setTabs({ ...tabs, active: tab.id })}
                 onAuxClick={(event) => event.button === 1 && setTabs(closeTab(tabs, tab.id))}
               >

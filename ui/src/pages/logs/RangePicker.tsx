@@ -24,7 +24,7 @@ export function RangePicker({ range, onChange }: { range: Range; onChange: (rang
       open={open}
       onOpenChange={setOpen}
       trigger={
-        <button type="button" className="button" aria-label="Time range">
+        <button type="button" className="button" aria-label={`Time range: ${describeRange(range)}`}>
           <CalendarDays className="icon small" />
           {describeRange(range)}
           <Chevron />

@@ -1,0 +1,347 @@
+//! An aggregate as a state that sees rows: how it becomes a DataFusion accumulator, and how its state travels between
+//! a partial and a final aggregation (one binary column of tagged values, so that it may be another process').
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, StructArray};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields};
+use datafusion::common::{Result, ScalarValue, exec_datafusion_err};
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::utils::format_state_name;
+use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, Signature, TypeSignature, Volatility};
+use taffrail_kql::types::Type;
+
+use super::super::arrow_type;
+use super::super::call::{DECIMAL_PRECISION, DECIMAL_SCALE, Datum, Values};
+use super::table::{Entry, TABLE};
+
+/// A value that is kept.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the variants are the representations")]
+pub enum Cell {
+    Null,
+    Bool(bool),
+    Long(i64),
+    Real(f64),
+    Decimal(i128),
+    Text(String),
+}
+
+impl Cell {
+    /// A copy of a value.
+    pub fn of(value: Datum<'_>) -> Cell {
+        match value {
+            Datum::Null => Cell::Null,
+            Datum::Bool(v) => Cell::Bool(v),
+            Datum::Int(v) => Cell::Long(i64::from(v)),
+            Datum::Long(v) | Datum::DateTime(v) | Datum::TimeSpan(v) => Cell::Long(v),
+            Datum::Real(v) => Cell::Real(v),
+            Datum::Decimal(v) => Cell::Decimal(v),
+            Datum::String(v) | Datum::Guid(v) | Datum::Dynamic(v) => Cell::Text(v.to_owned()),
+        }
+    }
+
+    /// As a value of a type.
+    pub fn datum(&self, ty: Type) -> Datum<'_> {
+        match (self, ty) {
+            (Cell::Bool(v), _) => Datum::Bool(*v),
+            (Cell::Long(v), Type::Int) => Datum::Int(*v as i32),
+            (Cell::Long(v), Type::DateTime) => Datum::DateTime(*v),
+            (Cell::Long(v), Type::TimeSpan) => Datum::TimeSpan(*v),
+            (Cell::Long(v), _) => Datum::Long(*v),
+            (Cell::Real(v), _) => Datum::Real(*v),
+            (Cell::Decimal(v), _) => Datum::Decimal(*v),
+            (Cell::Text(v), Type::Guid) => Datum::Guid(v),
+            (Cell::Text(v), Type::Dynamic) => Datum::Dynamic(v),
+            (Cell::Text(v), _) => Datum::String(v),
+            (Cell::Null, _) => Datum::Null,
+        }
+    }
+
+    /// As a whole number; zero when it is none.
+    pub fn long(&self) -> i64 {
+        if let Cell::Long(v) = self { *v } else { 0 }
+    }
+
+    /// As a number; NaN when it is none.
+    pub fn real(&self) -> f64 {
+        match self {
+            Cell::Real(v) => *v,
+            Cell::Long(v) => *v as f64,
+            Cell::Decimal(v) => super::super::call::decimal_to_real(*v),
+            _ => f64::NAN,
+        }
+    }
+
+    /// Bytes it takes.
+    pub fn size(&self) -> usize {
+        size_of::<Cell>() + if let Cell::Text(v) = self { v.capacity() } else { 0 }
+    }
+
+    fn scalar(self, ty: Type) -> ScalarValue {
+        match (self, ty) {
+            (Cell::Bool(v), _) => ScalarValue::Boolean(Some(v)),
+            (Cell::Long(v), Type::Int) => ScalarValue::Int32(Some(v as i32)),
+            (Cell::Long(v), Type::Real) => ScalarValue::Float64(Some(v as f64)),
+            (Cell::Long(v), _) => ScalarValue::Int64(Some(v)),
+            (Cell::Real(v), _) => ScalarValue::Float64(Some(v)),
+            (Cell::Decimal(v), _) => ScalarValue::Decimal128(Some(v), DECIMAL_PRECISION, DECIMAL_SCALE),
+            (Cell::Text(v), _) => ScalarValue::Utf8View(Some(v)),
+            (Cell::Null, ty) => super::super::scalar_value(&taffrail_kql::types::Value::Null(ty)),
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Cell::Null => out.push(0),
+            Cell::Bool(v) => out.extend([1, u8::from(*v)]),
+            Cell::Long(v) => {
+                out.push(2);
+                out.extend(v.to_le_bytes());
+            }
+            Cell::Real(v) => {
+                out.push(3);
+                out.extend(v.to_le_bytes());
+            }
+            Cell::Decimal(v) => {
+                out.push(4);
+                out.extend(v.to_le_bytes());
+            }
+            Cell::Text(v) => {
+                out.push(5);
+                out.extend((v.len() as u64).to_le_bytes());
+                out.extend(AsRef::<[u8]>::as_ref(v.as_str()));
+            }
+        }
+    }
+
+    fn read(bytes: &mut &[u8]) -> Option<Cell> {
+        fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+            let (head, rest) = bytes.split_first_chunk::<N>()?;
+            *bytes = rest;
+            Some(*head)
+        }
+        let [tag] = take::<1>(bytes)?;
+        Some(match tag {
+            0 => Cell::Null,
+            1 => Cell::Bool(take::<1>(bytes)? != [0]),
+            2 => Cell::Long(i64::from_le_bytes(take(bytes)?)),
+            3 => Cell::Real(f64::from_le_bytes(take(bytes)?)),
+            4 => Cell::Decimal(i128::from_le_bytes(take(bytes)?)),
+            5 => {
+                let length = usize::try_from(u64::from_le_bytes(take(bytes)?)).ok()?;
+                let (head, rest) = bytes.split_at_checked(length)?;
+                *bytes = rest;
+                Cell::Text(std::str::from_utf8(head).ok()?.to_owned())
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// What an aggregate knows of the rows of one group.
+pub trait State: std::fmt::Debug + Send + Sync {
+    /// Sees a row.
+    fn update(&mut self, args: &[Values<'_>], row: usize);
+    /// Everything it knows.
+    fn save(&self) -> Vec<Cell>;
+    /// Learns what another knows; rows of the other come later.
+    fn merge(&mut self, saved: Vec<Cell>);
+    /// The outputs.
+    fn finish(&self) -> Vec<Cell>;
+    /// Bytes it takes.
+    fn size(&self) -> usize;
+}
+
+/// Makes the state of an empty group.
+pub type NewState = fn(types: &[Type], outputs: &[Type]) -> Box<dyn State>;
+
+/// An aggregate for certain types, as DataFusion sees it.
+#[derive(Debug)]
+struct TypedAggregate {
+    id: String,
+    entry: &'static Entry,
+    types: Vec<Type>,
+    outputs: Vec<Type>,
+    signature: Signature,
+}
+
+impl PartialEq for TypedAggregate {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for TypedAggregate {}
+
+impl Hash for TypedAggregate {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
+    }
+}
+
+fn names(types: &[Type]) -> String {
+    types.iter().map(|ty| ty.name()).collect::<Vec<_>>().join(",")
+}
+
+/// The aggregate for certain types.
+pub(super) fn udaf(entry: &'static Entry, types: &[Type], outputs: &[Type]) -> AggregateUDF {
+    AggregateUDF::new_from_impl(TypedAggregate {
+        id: format!("{}({})->{}", entry.function.name, names(types), names(outputs)),
+        entry,
+        types: types.to_vec(),
+        outputs: outputs.to_vec(),
+        signature: Signature::new(TypeSignature::UserDefined, Volatility::Immutable),
+    })
+}
+
+/// The aggregate a plan names, such as `dcount(string)->long`.
+pub fn aggregate_by_id(id: &str) -> Option<AggregateUDF> {
+    fn parse(list: &str) -> Option<Vec<Type>> {
+        list.split(',').filter(|name| !name.is_empty()).map(Type::parse).collect()
+    }
+    let (call, outputs) = id.split_once(")->")?;
+    let (name, types) = call.split_once('(')?;
+    let entry = TABLE.iter().find(|entry| entry.function.name == name)?;
+    Some(udaf(entry, &parse(types)?, &parse(outputs)?))
+}
+
+fn result_fields(outputs: &[Type]) -> Fields {
+    outputs
+        .iter()
+        .enumerate()
+        .map(|(index, ty)| Field::new(index.to_string(), arrow_type(*ty), true))
+        .collect()
+}
+
+impl AggregateUDFImpl for TypedAggregate {
+    fn name(&self) -> &str {
+        &self.id
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        Ok(arg_types.to_vec())
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Ok(match self.outputs.as_slice() {
+            [one] => arrow_type(*one),
+            several => DataType::Struct(result_fields(several)),
+        })
+    }
+
+    fn accumulator(&self, _args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        let new = self.entry.state.ok_or_else(|| exec_datafusion_err!("{} has no state", self.id))?;
+        Ok(Box::new(StateAccumulator {
+            state: new(&self.types, &self.outputs),
+            types: self.types.clone(),
+            outputs: self.outputs.clone(),
+        }))
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
+        Ok(vec![Arc::new(Field::new(
+            format_state_name(args.name, "state"),
+            DataType::Binary,
+            true,
+        ))])
+    }
+
+    /// Of an empty input: what the state of no rows gives.
+    fn default_value(&self, data_type: &DataType) -> Result<ScalarValue> {
+        ScalarValue::try_from(data_type)
+    }
+}
+
+#[derive(Debug)]
+struct StateAccumulator {
+    state: Box<dyn State>,
+    types: Vec<Type>,
+    outputs: Vec<Type>,
+}
+
+impl Accumulator for StateAccumulator {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let columns: Vec<ColumnarValue> = values.iter().map(|array| ColumnarValue::Array(Arc::clone(array))).collect();
+        let args = columns
+            .iter()
+            .zip(&self.types)
+            .map(|(column, ty)| Values::new(column, *ty))
+            .collect::<Result<Vec<_>>>()?;
+        let rows = values.first().map_or(0, |array| array.len());
+        for row in 0..rows {
+            self.state.update(&args, row);
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let mut cells = self.state.finish().into_iter();
+        let mut next = |ty: Type| cells.next().unwrap_or(Cell::Null).scalar(ty);
+        match self.outputs.as_slice() {
+            [one] => Ok(next(*one)),
+            several => {
+                let arrays = several.iter().map(|ty| next(*ty).to_array()).collect::<Result<Vec<_>>>()?;
+                let value = StructArray::try_new(result_fields(several), arrays, None)?;
+                Ok(ScalarValue::Struct(Arc::new(value)))
+            }
+        }
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.state.size()
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        let mut bytes = Vec::new();
+        for cell in self.state.save() {
+            cell.write(&mut bytes);
+        }
+        Ok(vec![ScalarValue::Binary(Some(bytes))])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let Some(states) = states.first() else { return Ok(()) };
+        let states = states.as_binary::<i32>();
+        for row in 0..states.len() {
+            if states.is_null(row) {
+                continue;
+            }
+            let mut bytes = states.value(row);
+            let mut cells = Vec::new();
+            while !bytes.is_empty() {
+                cells.push(Cell::read(&mut bytes).ok_or_else(|| exec_datafusion_err!("the state of an aggregate is damaged"))?);
+            }
+            self.state.merge(cells);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_survive_the_way_to_another_process() {
+        let cells = vec![
+            Cell::Null,
+            Cell::Bool(true),
+            Cell::Long(-5),
+            Cell::Real(f64::INFINITY),
+            Cell::Decimal(i128::MIN),
+            Cell::Text("é".to_owned()),
+        ];
+        let mut bytes = Vec::new();
+        cells.iter().for_each(|cell| cell.write(&mut bytes));
+        let mut rest = bytes.as_slice();
+        let back: Vec<Cell> = std::iter::from_fn(|| Cell::read(&mut rest)).collect();
+        assert_eq!(back, cells);
+        assert!(rest.is_empty());
+    }
+}

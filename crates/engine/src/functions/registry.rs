@@ -1,0 +1,362 @@
+//! All functions by name, and the DataFusion functions made of them.
+
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, LazyLock};
+
+use arrow::datatypes::DataType;
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility};
+use taffrail_kql::catalog::{Catalog, Function, FunctionKind};
+use taffrail_kql::types::Type;
+
+use super::call::{Call, Kernel};
+use super::declare::{Implementation, Scalar};
+use super::{LowerError, aggregates, arrow_type, windows};
+
+/// Every table of scalar functions.
+fn tables() -> impl Iterator<Item = &'static Scalar> {
+    [
+        super::strings::FUNCTIONS,
+        super::regex::FUNCTIONS,
+        super::text_match::FUNCTIONS,
+        super::conversions::FUNCTIONS,
+        super::dates::FUNCTIONS,
+        super::math::FUNCTIONS,
+        super::operators::FUNCTIONS,
+        super::dynamic::arrays::FUNCTIONS,
+        super::dynamic::bags::FUNCTIONS,
+        super::encoding::FUNCTIONS,
+        super::hashing::FUNCTIONS,
+        super::ip::FUNCTIONS,
+        super::parsing::FUNCTIONS,
+        super::series::FUNCTIONS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+struct Registry {
+    scalars: HashMap<&'static str, &'static Scalar>,
+    functions: HashMap<(FunctionKind, &'static str), &'static Function>,
+    visible: Vec<&'static Function>,
+}
+
+static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
+    let mut registry = Registry {
+        scalars: HashMap::new(),
+        functions: HashMap::new(),
+        visible: Vec::new(),
+    };
+    for scalar in tables() {
+        registry.scalars.insert(scalar.function.name, scalar);
+        if !scalar.hidden {
+            registry.visible.push(&scalar.function);
+        }
+    }
+    registry.visible.extend(aggregates::functions());
+    registry.visible.extend(windows::functions());
+    for function in &registry.visible {
+        for name in std::iter::once(&function.name).chain(function.aliases) {
+            registry.functions.insert((function.kind, name), function);
+        }
+    }
+    registry
+});
+
+impl Catalog for Registry {
+    fn function(&self, kind: FunctionKind, name: &str) -> Option<&'static Function> {
+        // The map outlives every name asked for; the lookup key borrows only for the call.
+        self.functions.get(&(kind, name)).copied()
+    }
+
+    fn functions(&self) -> Vec<&'static Function> {
+        self.visible.clone()
+    }
+}
+
+/// The functions there are.
+pub fn catalog() -> &'static dyn Catalog {
+    &*REGISTRY
+}
+
+/// Scalar, by name or alias, hidden ones too.
+pub(crate) fn find(name: &str) -> Option<&'static Scalar> {
+    if let Some(scalar) = REGISTRY.scalars.get(name) {
+        return Some(scalar);
+    }
+    let function = REGISTRY.functions.get(&(FunctionKind::Scalar, name))?;
+    REGISTRY.scalars.get(function.name).copied()
+}
+
+/// A call of a scalar function, its arguments already cast to what the function takes.
+pub fn scalar(name: &str, args: Vec<Expr>, types: &[Type], returns: Type) -> Result<Expr, LowerError> {
+    let function = find(name).ok_or_else(|| super::refuse(format!("there is no function {name}()")))?;
+    match function.implementation {
+        Implementation::Build(build) => build(args, types, returns),
+        Implementation::Kernel(_) | Implementation::Volatile(_) => Ok(super::invoke(function, args, types, returns)),
+    }
+}
+
+/// A function for certain types.
+pub(crate) fn udf(function: &'static Scalar, types: &[Type], returns: Type) -> ScalarUDF {
+    ScalarUDF::new_from_impl(TypedFunction::new(function, types.to_vec(), returns))
+}
+
+/// The function a plan names, such as `tostring(datetime)->string`.
+pub fn function_by_id(id: &str) -> Option<ScalarUDF> {
+    let (call, returns) = id.split_once(")->")?;
+    let (name, types) = call.split_once('(')?;
+    let types = types
+        .split(',')
+        .filter(|name| !name.is_empty())
+        .map(Type::parse)
+        .collect::<Option<Vec<_>>>()?;
+    Some(udf(find(name)?, &types, Type::parse(returns)?))
+}
+
+/// A function of ours as DataFusion sees it.
+#[derive(Debug)]
+struct TypedFunction {
+    id: String,
+    function: &'static Scalar,
+    types: Vec<Type>,
+    returns: Type,
+    signature: Signature,
+}
+
+impl PartialEq for TypedFunction {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for TypedFunction {}
+
+impl Hash for TypedFunction {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
+    }
+}
+
+impl TypedFunction {
+    fn new(function: &'static Scalar, types: Vec<Type>, returns: Type) -> TypedFunction {
+        let names: Vec<&str> = types.iter().map(|ty| ty.name()).collect();
+        let volatility = match function.implementation {
+            Implementation::Volatile(_) => Volatility::Volatile,
+            _ => Volatility::Immutable,
+        };
+        TypedFunction {
+            id: format!("{}({})->{}", function.function.name, names.join(","), returns.name()),
+            function,
+            types,
+            returns,
+            signature: Signature::new(TypeSignature::UserDefined, volatility),
+        }
+    }
+
+    fn run(&self, kernel: Kernel, args: &ScalarFunctionArgs, rows: usize) -> Result<arrow::array::ArrayRef> {
+        kernel(&Call {
+            name: self.function.function.name,
+            args: &args.args,
+            types: &self.types,
+            returns: self.returns,
+            rows,
+        })
+    }
+}
+
+impl ScalarUDFImpl for TypedFunction {
+    fn name(&self) -> &str {
+        &self.id
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        Ok(arg_types.to_vec())
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Ok(arrow_type(self.returns))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        match self.function.implementation {
+            Implementation::Kernel(kernel) if constant => {
+                let array = self.run(kernel, &args, 1)?;
+                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?))
+            }
+            Implementation::Kernel(kernel) | Implementation::Volatile(kernel) => {
+                Ok(ColumnarValue::Array(self.run(kernel, &args, args.number_rows)?))
+            }
+            Implementation::Build(_) => Err(datafusion::common::exec_datafusion_err!(
+                "{} is not evaluated by itself",
+                self.function.function.name
+            )),
+        }
+    }
+}
+
+/// Functions of the reference that are not here yet: the message for these differs from that for a name nobody knows.
+pub fn known_but_unsupported(name: &str) -> bool {
+    NOT_YET.contains(&name) && find(name).is_none()
+}
+
+/// Kept as `Arc` for callers that hold on to a function.
+pub type SharedFunction = Arc<ScalarUDF>;
+
+static NOT_YET: &[&str] = &[
+    "activity_counts_metrics",
+    "activity_engagement",
+    "active_users_count",
+    "autocluster",
+    "bag_unpack",
+    "basket",
+    "bin_auto",
+    "convert_angle",
+    "convert_energy",
+    "convert_force",
+    "convert_length",
+    "convert_mass",
+    "convert_speed",
+    "convert_temperature",
+    "convert_volume",
+    "cosmosdb_sql_request",
+    "cursor_after",
+    "cursor_before_or_at",
+    "dcount_intersect",
+    "diffpatterns",
+    "diffpatterns_text",
+    "estimate_data_size",
+    "extent_id",
+    "extent_tags",
+    "funnel_sequence",
+    "funnel_sequence_completion",
+    "geo_angle",
+    "geo_azimuth",
+    "geo_closest_point_on_line",
+    "geo_closest_point_on_polygon",
+    "geo_distance_2points",
+    "geo_distance_point_to_line",
+    "geo_distance_point_to_polygon",
+    "geo_from_wkt",
+    "geo_geohash_neighbors",
+    "geo_geohash_to_central_point",
+    "geo_geohash_to_polygon",
+    "geo_h3cell_children",
+    "geo_h3cell_level",
+    "geo_h3cell_neighbors",
+    "geo_h3cell_parent",
+    "geo_h3cell_rings",
+    "geo_h3cell_to_central_point",
+    "geo_h3cell_to_polygon",
+    "geo_info_from_ip_address",
+    "geo_intersection_2lines",
+    "geo_intersection_2polygons",
+    "geo_intersection_line_with_polygon",
+    "geo_intersects_2lines",
+    "geo_intersects_2polygons",
+    "geo_intersects_line_with_polygon",
+    "geo_line_buffer",
+    "geo_line_centroid",
+    "geo_line_densify",
+    "geo_line_interpolate_point",
+    "geo_line_length",
+    "geo_line_locate_point",
+    "geo_line_lookup",
+    "geo_line_simplify",
+    "geo_line_to_s2cells",
+    "geo_point_buffer",
+    "geo_point_in_circle",
+    "geo_point_in_polygon",
+    "geo_point_to_geohash",
+    "geo_point_to_h3cell",
+    "geo_point_to_s2cell",
+    "geo_polygon_area",
+    "geo_polygon_buffer",
+    "geo_polygon_centroid",
+    "geo_polygon_densify",
+    "geo_polygon_lookup",
+    "geo_polygon_perimeter",
+    "geo_polygon_simplify",
+    "geo_polygon_to_h3cells",
+    "geo_polygon_to_s2cells",
+    "geo_s2cell_neighbors",
+    "geo_s2cell_to_central_point",
+    "geo_s2cell_to_polygon",
+    "geo_simplify_polygons_array",
+    "geo_union_lines_array",
+    "geo_union_polygons_array",
+    "hll",
+    "hll_if",
+    "hll_merge",
+    "dcount_hll",
+    "http_request",
+    "http_request_post",
+    "infer_storage_schema",
+    "ipv4_lookup",
+    "ipv6_lookup",
+    "make_graph",
+    "mysql_request",
+    "narrow",
+    "new_activity_metrics",
+    "parse_user_agent",
+    "parse_xml",
+    "percentile_tdigest",
+    "percentiles_array_tdigest",
+    "percentrank_tdigest",
+    "pivot",
+    "postgresql_request",
+    "preview",
+    "python",
+    "rank_tdigest",
+    "rolling_percentile",
+    "rows_near",
+    "schema_merge",
+    "sequence_detect",
+    "series_cosine_similarity",
+    "series_decompose",
+    "series_decompose_anomalies",
+    "series_decompose_forecast",
+    "series_fft",
+    "series_fir",
+    "series_fit_2lines",
+    "series_fit_2lines_dynamic",
+    "series_fit_line",
+    "series_fit_line_dynamic",
+    "series_fit_poly",
+    "series_ifft",
+    "series_iir",
+    "series_mv_if_anomalies",
+    "series_mv_oc_anomalies",
+    "series_outliers",
+    "series_periods_detect",
+    "series_periods_validate",
+    "series_seasonal",
+    "session_count",
+    "sliding_window_counts",
+    "sql_request",
+    "tdigest",
+    "tdigest_merge",
+    "merge_tdigest",
+    "current_principal",
+    "current_principal_details",
+    "current_principal_is_member_of",
+    "current_cluster_endpoint",
+    "current_database",
+    "ingestion_time",
+    "rowstore_ordinal_range",
+    "database",
+    "cluster",
+    "external_table",
+    "stored_query_result",
+    "column_names_of",
+    "beta_cdf",
+    "beta_inv",
+    "beta_pdf",
+    "isutf8",
+];

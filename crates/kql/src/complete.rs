@@ -430,10 +430,8 @@ impl Place {
                     segment: at + 1,
                     piped: false,
                 }),
-                b')' | b']' | b'}' => {
-                    if frames.len() > 1 {
-                        frames.pop();
-                    }
+                b')' | b']' | b'}' if frames.len() > 1 => {
+                    frames.pop();
                 }
                 b'|' => {
                     if let Some(frame) = frames.last_mut() {

@@ -224,7 +224,7 @@ impl Binder<'_> {
                 return self.error(Code::Semantic, name.span, format!("there are two columns '{}'", name.text));
             }
         }
-        if values.len() % columns.len() != 0 {
+        if !values.len().is_multiple_of(columns.len()) {
             return self.error(
                 Code::Semantic,
                 span,

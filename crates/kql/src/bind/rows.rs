@@ -312,8 +312,7 @@ impl Binder<'_> {
         let ty = match (from.ty, to.ty) {
             (a, b) if a.is_numeric() && b.is_numeric() => {
                 let ty = wider(a, b);
-                let ty = if step.ty.is_numeric() { wider(ty, step.ty) } else { ty };
-                ty
+                if step.ty.is_numeric() { wider(ty, step.ty) } else { ty }
             }
             (a, b) => match common(a, b) {
                 Some(ty @ (Type::DateTime | Type::TimeSpan)) => ty,

@@ -254,11 +254,10 @@ impl Binder<'_> {
     /// A text compared with a constant of another type, as published rules do (`ResultType == 0`): by the type's reading of
     /// it where it has one, else as text. Gives the text's side first.
     fn text_with(&mut self, op: BinaryOp, text: Expr, other: Expr, ty: Type, span: Span) -> Bound<(Expr, Expr)> {
-        if let Some(Value::String(written)) = text.as_literal() {
-            if let Some(value) = literal::parse_typed(ty, written).filter(|value| !matches!(value, Value::Null(_))) {
-                let constant = Expr::literal(value, text.span);
-                return Ok((constant, other));
-            }
+        if let Some(Value::String(written)) = text.as_literal()
+            && let Some(value) = literal::parse_typed(ty, written).filter(|value| !matches!(value, Value::Null(_)))
+        {
+            return Ok((Expr::literal(value, text.span), other));
         }
         let constant = text.as_literal().is_some() || other.as_literal().is_some();
         if !constant || (!ty.is_numeric() && ty != Type::Bool) {

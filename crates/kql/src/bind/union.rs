@@ -129,12 +129,13 @@ impl Binder<'_> {
     /// Rows of all parts, with the columns of all (or those common to all).
     pub(crate) fn united(&mut self, parts: Vec<Part>, with_source: Option<&str>, inner: bool, span: Span) -> Rel {
         let mut parts = parts;
-        if parts.len() == 1 && with_source.is_none() {
-            if let Some(part) = parts.pop() {
-                let mut rel = part.rel;
-                rel.serialized = false;
-                return rel;
-            }
+        if parts.len() == 1
+            && with_source.is_none()
+            && let Some(part) = parts.pop()
+        {
+            let mut rel = part.rel;
+            rel.serialized = false;
+            return rel;
         }
         // Name and type together make a column; a name with several types is told apart by them.
         let mut wanted: Vec<(String, Type)> = Vec::new();

@@ -141,6 +141,7 @@ const RESERVED: &[&str] = &[
     "hassuffix_cs",
     "join",
     "last",
+    "missing",
     "notcontains",
     "notcontainscs",
     "or",

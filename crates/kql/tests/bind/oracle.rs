@@ -52,7 +52,7 @@ fn recorded_cases_bind_to_their_columns_and_types() {
 }
 
 /// So many bind as recorded; more is better, less is a step back.
-const RIGHT: usize = 880;
+const RIGHT: usize = 884;
 
 fn check(case: &serde_json::Value, score: &mut Score) {
     let text = case["query"].as_str().expect("a query");

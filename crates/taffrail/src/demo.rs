@@ -12,7 +12,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use taffrail_content::Content;
-use taffrail_state::incidents::Filter;
+use taffrail_state::incidents::{Filter, Order, Sort};
 use taffrail_state::tokens::Scope;
 use taffrail_state::users::Role;
 
@@ -28,7 +28,7 @@ const BATCH: usize = 400;
 /// The name the demo's cluster gets.
 const CLUSTER: &str = "shop";
 /// Incidents that must be there before the demo says it is ready.
-const ENOUGH: u64 = 10;
+const ENOUGH: i64 = 10;
 
 /// Runs the command; gives the exit code.
 pub async fn run(options: DemoOptions) -> anyhow::Result<u8> {
@@ -55,7 +55,7 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<u8> {
         // Detection works behind the acknowledgement: it is waited for, so that the first look at the page is not empty.
         let deadline = tokio::time::Instant::now() + Duration::from_secs(300);
         loop {
-            let page = state.incidents(&Filter { limit: 1, ..Filter::default() }).await?;
+            let page = state.incidents(&Filter::default(), Sort::default(), Order::default(), 1, 0).await?;
             if page.total >= ENOUGH {
                 println!("Ready: {sent} events in, {} incidents so far. Open {url} and sign in. Ctrl+C ends the demo.", page.total);
                 std::io::stdout().flush()?;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use reedline::{
-    ColumnarMenu, Completer, DefaultHinter, Emacs, FileBackedHistory, KeyCode, KeyModifiers, MenuBuilder, Prompt, PromptEditMode, PromptHistorySearch,
+    ColumnarMenu, Completer, CompletionResult, DefaultHinter, Emacs, FileBackedHistory, KeyCode, KeyModifiers, MenuBuilder, Prompt, PromptEditMode, PromptHistorySearch,
     PromptHistorySearchStatus, Reedline, ReedlineEvent, ReedlineMenu, Signal, Span, Suggestion, ValidationResult, Validator, default_emacs_keybindings,
 };
 
@@ -70,15 +70,17 @@ fn complete(text: &str) -> bool {
 struct Completions(Arc<Target>);
 
 impl Completer for Completions {
-    fn complete(&mut self, line: &str, position: usize) -> Vec<Suggestion> {
+    fn complete(&mut self, line: &str, position: usize) -> CompletionResult {
         let start = line[..position].rfind(|c: char| !(c.is_alphanumeric() || c == '_')).map_or(0, |index| index + line[index..].chars().next().map_or(1, char::len_utf8));
         let typed = line[start..position].to_lowercase();
-        self.0
+        let suggestions: Vec<Suggestion> = self
+            .0
             .complete(line, position)
             .into_iter()
             .filter(|(text, _)| text.to_lowercase().starts_with(&typed))
             .map(|(value, detail)| Suggestion { value, description: (!detail.is_empty()).then_some(detail), span: Span::new(start, position), ..Suggestion::default() })
-            .collect()
+            .collect();
+        CompletionResult::fresh(suggestions)
     }
 }
 

@@ -8,7 +8,7 @@ export default defineConfig({
   build: {
     outDir: 'dist/assets',
     emptyOutDir: false,
-    minify: false,
+    minify: true,
     target: 'es2022',
     lib: {
       entry: 'src/kusto-worker.js',

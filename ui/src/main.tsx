@@ -20,6 +20,15 @@ onSignedOut(() => {
   void router.invalidate();
 });
 
+// After an upgrade of the server, parts of the page before it are gone: load the new one, once.
+window.addEventListener('vite:preloadError', (event) => {
+  const last = Number(sessionStorage.getItem('taffrail.reloaded') ?? 0);
+  if (Date.now() - last < 60_000) return;
+  event.preventDefault();
+  sessionStorage.setItem('taffrail.reloaded', String(Date.now()));
+  location.reload();
+});
+
 createRoot(document.getElementById('root') as HTMLElement).render(
   <StrictMode>
     <QueryClientProvider client={queryClient}>

@@ -188,7 +188,7 @@ export interface QueryAnswer {
   tables: { name: string; columns: ResultColumn[]; rows: Json[][] }[];
   statistics?: { query?: { executionTime?: number; [name: string]: unknown }; [name: string]: unknown };
   render?: Render | null;
-  error?: { code: string; message: string };
+  error?: { code: string; message: string; details?: { code: string; message: string }[] };
 }
 
 export interface HistoryEntry {

@@ -1,8 +1,8 @@
 // The frame of every page: navigation, palette, help, live connection.
 import { useQuery } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate, useRouter } from '@tanstack/react-router';
-import { BookOpenText, Compass, Keyboard, LogOut, Monitor, Moon, PanelLeftClose, PanelLeftOpen, Search, Settings, ShieldAlert, Sun, TriangleAlert, User } from 'lucide-react';
-import { useEffect, useState } from 'react';
+import { BookOpenText, Compass, KeyRound, Keyboard, LogOut, Monitor, Moon, PanelLeftClose, PanelLeftOpen, Search, Settings, ShieldAlert, Sun, TriangleAlert, User } from 'lucide-react';
+import { useEffect, useRef, useState } from 'react';
 import { connect, useIncidentEvents, useLive } from '../api/events';
 import { incidentsQuery, queryClient, signOut } from '../api/queries';
 import { readStored, store, useKeys } from '../lib/hooks';
@@ -35,7 +35,14 @@ export function Shell() {
   const { data: open } = useQuery(OPEN);
 
   useEffect(connect, []);
-  useIncidentEvents(() => void queryClient.invalidateQueries({ queryKey: OPEN.queryKey }));
+  // Many changes at once are one more look at the count.
+  const recount = useRef<ReturnType<typeof setTimeout> | null>(null);
+  useIncidentEvents(() => {
+    recount.current ??= setTimeout(() => {
+      recount.current = null;
+      void queryClient.invalidateQueries({ queryKey: OPEN.queryKey });
+    }, 1000);
+  });
   useEffect(() => {
     const listen = (event: KeyboardEvent): void => {
       if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'k') {
@@ -78,6 +85,14 @@ export function Shell() {
           </Link>
         ))}
         <div className="bottom">
+          {session.mustChange && (
+            <Tip text="Your password was printed or given to you. Choose one that only you know.">
+              <Link to="/settings/account" className="item" style={{ color: 'var(--warn)' }}>
+                <KeyRound className="icon" />
+                <span className="text">Choose a password</span>
+              </Link>
+            </Tip>
+          )}
           <div className="live" data-state={live ? 'live' : 'away'} role="status">
             <i />
             <span className="text">{live ? 'Live' : 'Reconnecting…'}</span>

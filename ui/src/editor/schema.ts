@@ -1,4 +1,4 @@
-import type { Column, Database, EngineSchema } from '@kusto/monaco-kusto';
+import type { Column, Database, EngineSchema, InputParameter } from '@kusto/monaco-kusto';
 import type { SchemaAnswer } from '../api/types';
 
 const CLR: Record<string, string> = {
@@ -14,6 +14,17 @@ const CLR: Record<string, string> = {
   timespan: 'System.TimeSpan',
 };
 
+/** The parameters in `Name(user: string, since: datetime = ago(1d))`; tables as parameters are left untyped. */
+function parameters(usage: string): InputParameter[] {
+  const inside = /\((.*)\)\s*$/s.exec(usage)?.[1] ?? '';
+  return [...inside.matchAll(/(\w+)\s*:\s*(\w+)(?:\s*=\s*([^,]+))?/g)].map(([, name = '', type = 'string', value]) => ({
+    name,
+    type: CLR[type] ?? 'System.Object',
+    cslType: type,
+    ...(value === undefined ? {} : { cslDefaultValue: value.trim() }),
+  }));
+}
+
 /** The server's schema in the form the Kusto language service takes. */
 export function toKustoSchema(schema: SchemaAnswer): EngineSchema {
   const database: Database = {
@@ -21,7 +32,12 @@ export function toKustoSchema(schema: SchemaAnswer): EngineSchema {
     majorVersion: 1,
     minorVersion: 0,
     entityGroups: [],
-    functions: [],
+    functions: [...new Map(schema.functions.filter((f) => f.kind === 'stored').map((f) => [f.name, f])).values()].map((f) => ({
+      name: f.name,
+      body: '',
+      docstring: f.summary,
+      inputParameters: parameters(f.usage),
+    })),
     tables: schema.tables.map((table) => ({
       name: table.name,
       docstring: table.about,

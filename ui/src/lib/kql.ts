@@ -17,17 +17,17 @@ export function columnName(name: string): string {
   return /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) ? name : `[${literal(name)}]`;
 }
 
-/** The path of a value inside a dynamic column: `Event.user.groups[0]`. */
-export function dynamicPath(column: string, path: (string | number)[]): string {
+/** The path of a value inside a dynamic column: `Event.user.groups[0]`; a text that holds JSON is parsed first. */
+export function dynamicPath(column: string, path: (string | number)[], type = 'dynamic'): string {
   return path.reduce<string>((before, step) => {
     if (typeof step === 'number') return `${before}[${step}]`;
     return /^[A-Za-z_][A-Za-z0-9_]*$/.test(step) ? `${before}.${step}` : `${before}[${literal(step)}]`;
-  }, columnName(column));
+  }, type === 'string' && path.length > 0 ? `parse_json(${columnName(column)})` : columnName(column));
 }
 
 /** The condition that is true for rows with this value, or null when there is none. */
 export function condition(column: string, type: string, value: Json, path: (string | number)[] = [], not = false): string | null {
-  const place = dynamicPath(column, path);
+  const place = dynamicPath(column, path, type);
   const equals = not ? '!=' : '==';
   if (path.length > 0 || type === 'dynamic') {
     if (value === null) return not ? `isnotnull(${place})` : `isnull(${place})`;

@@ -20,6 +20,7 @@ describe('conditions written for people', () => {
   it('reaches into dynamic values', () => {
     expect(condition('Event', 'dynamic', 'alice', ['user', 'username'])).toBe('tostring(Event.user.username) == "alice"');
     expect(condition('Event', 'dynamic', 'x', ['sourceIPs', 0])).toBe('tostring(Event.sourceIPs[0]) == "x"');
+    expect(condition('log_s', 'string', 'get', ['verb'])).toBe('tostring(parse_json(log_s).verb) == "get"');
     expect(condition('Event', 'dynamic', 7, ['annotations', 'a/b'])).toBe('tolong(Event.annotations["a/b"]) == 7');
   });
 

@@ -142,9 +142,10 @@ function EvidenceTable({ alert }: { alert: Alert }) {
   );
 }
 
-/** Dynamic values may come as text. */
+/** Dynamic values come as text; so do whole events, in columns that keep what was sent. */
 export function parsed(value: Json, type: string): Json {
-  if (type !== 'dynamic' || typeof value !== 'string' || !/^\s*[[{"]/.test(value)) return value;
+  const mayHold = type === 'dynamic' ? /^\s*[[{"]/ : /^\s*[[{]/;
+  if ((type !== 'dynamic' && type !== 'string') || typeof value !== 'string' || !mayHold.test(value)) return value;
   try {
     return JSON.parse(value) as Json;
   } catch {

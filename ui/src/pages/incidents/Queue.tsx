@@ -64,7 +64,9 @@ export function Queue() {
     go({ ...queue, selected: number }, true);
   };
 
-  const { fresh, waiting, showWaiting } = useLiveQueue(queue, items.length);
+  // Rows may come in by themselves only when nobody is reading or about to click on one.
+  const isIdle = (): boolean => queue.selected === undefined && checked.size === 0 && ask === null && scroller.current?.scrollTop === 0 && !scroller.current.matches(':hover, :focus-within');
+  const { fresh, waiting, showWaiting } = useLiveQueue(queue, items.length, isIdle);
   useEffect(() => setChecked(new Set()), [queue.status, queue.severity, queue.owner, queue.tactic, queue.technique, queue.search, queue.page]);
 
   // What the actions of the keyboard and the bar apply to.
@@ -145,7 +147,7 @@ export function Queue() {
           <>
             <Time at={c.getValue()} className="muted" />
             <span className="since">
-              since <Time at={c.row.original.firstActivity} />
+              first <Time at={c.row.original.firstActivity} />
             </span>
           </>
         ),
@@ -416,16 +418,16 @@ function SearchField({ field, value, onChange }: { field: React.RefObject<HTMLIn
   );
 }
 
-/** Keeps the list true without moving it: rows change where they stand, what is new waits in a pill. */
-function useLiveQueue(queue: QueueSearch, shown: number): { fresh: ReadonlySet<number>; waiting: number; showWaiting: () => void } {
+/** Keeps the list true without moving it under anybody: rows change where they stand, what is new waits in a pill. */
+function useLiveQueue(queue: QueueSearch, shown: number, isIdle: () => boolean): { fresh: ReadonlySet<number>; waiting: number; showWaiting: () => void } {
   const client = useQueryClient();
   const key = queueToApi(queue);
   const [waiting, setWaiting] = useState<ReadonlySet<number>>(new Set());
   const [fresh, setFresh] = useState<ReadonlySet<number>>(new Set());
   const changed = useRef(new Set<number>());
   const timer = useRef<ReturnType<typeof setTimeout> | null>(null);
-  const state = useRef({ key, shown });
-  state.current = { key, shown };
+  const state = useRef({ key, shown, isIdle });
+  state.current = { key, shown, isIdle };
 
   useEffect(() => setWaiting(new Set()), [key]);
   useEffect(
@@ -450,6 +452,18 @@ function useLiveQueue(queue: QueueSearch, shown: number): { fresh: ReadonlySet<n
     if (before === undefined || state.current.key !== asked) return;
     const now = new Map(latest.items.map((item) => [item.number, item]));
     const kept = new Set(before.items.map((item) => item.number));
+    const added = latest.items.filter((item) => !kept.has(item.number)).map((item) => item.number);
+    const mark = (touched: number[]): void => {
+      if (touched.length === 0) return;
+      setFresh(new Set(touched));
+      setTimeout(() => setFresh(new Set()), 2500);
+    };
+    if (added.length > 0 && state.current.isIdle()) {
+      setWaiting(new Set());
+      client.setQueryData<IncidentPage>(['incidents', asked], latest);
+      mark([...added, ...numbers]);
+      return;
+    }
     client.setQueryData<IncidentPage>(['incidents', asked], {
       total: latest.total,
       facets: latest.facets,
@@ -460,13 +474,8 @@ function useLiveQueue(queue: QueueSearch, shown: number): { fresh: ReadonlySet<n
       const detail = await request<IncidentDetail>(`/api/v1/incidents/${number}`).catch(() => null);
       if (detail !== null) patchLists(client, detail);
     }
-    const added = latest.items.filter((item) => !kept.has(item.number)).map((item) => item.number);
     if (added.length > 0) setWaiting((w) => new Set([...w, ...added]));
-    const touched = numbers.filter((n) => kept.has(n));
-    if (touched.length > 0) {
-      setFresh(new Set(touched));
-      setTimeout(() => setFresh(new Set()), 2500);
-    }
+    mark(numbers.filter((n) => kept.has(n)));
   };
 
   useIncidentEvents(({ number }) => {

@@ -32,9 +32,9 @@ type Outcome =
 const NO_DIAGNOSTICS: Diagnostic[] = [];
 const EXAMPLES = [
   ['What happened lately', 'KubernetesAudit\n| sort by TimeGenerated desc\n| take 100'],
-  ['Who does what', 'KubernetesAudit\n| summarize Events = count() by User, Verb\n| top 20 by Events'],
+  ['Who does what', 'KubernetesAudit\n| summarize Events = count() by Username, Verb\n| top 20 by Events'],
   ['Requests over time', 'KubernetesAudit\n| summarize count() by bin(TimeGenerated, 10m), Verb\n| render timechart'],
-  ['Commands run inside pods', 'KubernetesAudit\n| where EventType == "Exec"\n| project TimeGenerated, User, Namespace, Resource, Action'],
+  ['Commands run inside pods', 'KubernetesAudit\n| where EventType == "Exec"\n| project TimeGenerated, Username, Namespace, Name, Command'],
 ] as const;
 
 export function Logs() {
@@ -376,7 +376,7 @@ function Result({ answer, took, view, range, onView, onFilter, onAll }: ResultPr
           ]}
         />
       </div>
-      {answer.error && <div style={{ padding: 10 }}><Warning>{answer.error.message}</Warning></div>}
+      {answer.error && <div style={{ padding: 10 }}><Warning>{answer.error.details?.[0]?.message ?? answer.error.message}</Warning></div>}
       {unknown !== null && shown === 'chart' && <div style={{ padding: 10 }}><Warning>render {unknown} is not drawn yet; this is a {CHART_NAMES[shownKind].toLowerCase()} of the same rows.</Warning></div>}
       <div className="results-body">
         {rows.length === 0 ? (

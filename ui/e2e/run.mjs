@@ -1,0 +1,10 @@
+// `npm run e2e`: the tests; with SCREENSHOTS=DIRECTORY pictures of every page instead.
+import { spawnSync } from 'node:child_process';
+
+const here = new URL('.', import.meta.url).pathname;
+const pictures = process.env.SCREENSHOTS;
+const given = pictures
+  ? { args: [`${here}screenshots.mjs`], env: { ...process.env, OUT: pictures } }
+  : { args: ['--test', '--test-concurrency=1', '--test-timeout=180000', '--test-reporter=spec', `${here}portal.test.mjs`], env: process.env };
+const { status } = spawnSync(process.execPath, given.args, { stdio: 'inherit', env: given.env });
+process.exit(status ?? 1);

@@ -73,7 +73,7 @@ impl Binder<'_> {
             let target = match value.ty {
                 Type::Dynamic => items
                     .iter()
-                    .map(|item| item.ty)
+                    .map(|item| super::typing::compared_as(item, true))
                     .reduce(|a, b| super::typing::common(a, b).unwrap_or(Type::String))
                     .map_or(Type::String, |ty| if ty == Type::Dynamic { Type::String } else { ty }),
                 ty if ty != Type::String && items.iter().any(|item| item.ty == Type::String) && ty != Type::Guid => Type::String,

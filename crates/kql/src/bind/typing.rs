@@ -231,8 +231,14 @@ impl Binder<'_> {
                 Err(self.report(problem))
             }
             (Type::Guid, Type::Guid) if !equality => self.incomparable(op, &left, &right, span),
-            (Type::Dynamic, ty) => Ok((cast(left, compared_as(ty, equality)), cast(right, compared_as(ty, equality)))),
-            (ty, Type::Dynamic) => Ok((cast(left, compared_as(ty, equality)), cast(right, compared_as(ty, equality)))),
+            (Type::Dynamic, _) => {
+                let ty = compared_as(&right, equality);
+                Ok((cast(left, ty), cast(right, ty)))
+            }
+            (_, Type::Dynamic) => {
+                let ty = compared_as(&left, equality);
+                Ok((cast(left, ty), cast(right, ty)))
+            }
             (a, b) if a == b => Ok((left, right)),
             (a, b) if a.is_numeric() && b.is_numeric() => {
                 let ty = wider(a, b);
@@ -374,12 +380,15 @@ impl Binder<'_> {
     }
 }
 
-/// What both sides become when a dynamic meets a scalar: `1.5` in a dynamic must not equal `1`, so order is by real.
-fn compared_as(ty: Type, equality: bool) -> Type {
-    match ty {
-        Type::Int | Type::Long if !equality => Type::Real,
-        Type::Int => Type::Long,
-        ty => ty,
+/// What both sides become when a dynamic meets a scalar. Whole numbers are compared as reals, since `1.5` in a dynamic is not
+/// `1`; only for equality with numbers that a real cannot tell apart (identifiers of 64 bits), as longs.
+pub(crate) fn compared_as(scalar: &Expr, equality: bool) -> Type {
+    const EXACT: u64 = 1 << 53;
+    match (scalar.ty, scalar.as_literal()) {
+        (Type::Long, Some(Value::Long(n))) if equality && n.unsigned_abs() > EXACT => Type::Long,
+        (Type::Long, None) if equality => Type::Long,
+        (Type::Int | Type::Long, _) => Type::Real,
+        (ty, _) => ty,
     }
 }
 

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::compute::SortOptions;
@@ -25,12 +26,14 @@ use taffrail_schema::{RECEIVED, TIME};
 use tokio::sync::mpsc;
 
 use crate::delta::{DataFile, add, remove};
-use crate::durable::sync_directory;
 use crate::error::{LakeError, blocking};
 use crate::files::{FileWriter, sort_columns};
 use crate::lake::{Inner, Lake};
 use crate::provider::{MissingColumns, partitioned_file, text_columns};
 use crate::shared::Table;
+
+/// A file of an interrupted flush or compaction is left alone this long.
+const UNFINISHED: Duration = Duration::from_secs(3600);
 
 /// What compaction did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -65,7 +68,7 @@ impl Lake {
     pub async fn expire(&self, table: &str, older_than: DateTime<Utc>) -> Result<u64, LakeError> {
         self.inner.check_open()?;
         let table = Arc::clone(self.inner.table(table)?);
-        let mut delta = table.delta.lock().await;
+        let mut delta = self.inner.delta(&table).await?;
         let (files, _) = self.inner.shared.snapshot(table.id);
         let limit = older_than.timestamp_micros();
         let is_old = |file: &&Arc<DataFile>| {
@@ -78,8 +81,10 @@ impl Lake {
         }
         let actions: Vec<_> = old.iter().map(|file| remove(file, true)).collect();
         let commit = delta.commit(&table.definition, "DELETE", &actions, false).await?;
-        let removed = old.iter().map(|file| file.path.clone()).collect();
-        self.inner.replace_files(&table, &removed, Vec::new(), None);
+        let removed: HashSet<&str> = old.iter().map(|file| file.path.as_str()).collect();
+        self.inner
+            .shared
+            .settle(table.id, 0, |files| files.retain(|file| !removed.contains(file.path.as_str())));
         counter!("taffrail_lake_expired_files_total", "table" => table.name().to_owned()).increment(old.len() as u64);
         self.inner.checkpoint_when_due(&table, commit.version);
         Ok(old.len() as u64)
@@ -140,45 +145,60 @@ impl Inner {
             self.shared.options.compact_bytes,
         )
         .await?;
-        let mut delta = table.delta.lock().await;
-        let removed: HashSet<String> = files.iter().map(|file| file.path.clone()).collect();
+        let mut delta = self.delta(table).await?;
+        let removed: HashSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
         let (current, _) = self.shared.snapshot(table.id);
-        if current.iter().filter(|file| removed.contains(&file.path)).count() < removed.len() {
+        if current.iter().filter(|file| removed.contains(file.path.as_str())).count() < removed.len() {
             // Expired meanwhile: the merged files are strangers on disk, and vacuum deletes them.
             return Ok(Compacted::default());
         }
         let mut actions: Vec<_> = files.iter().map(|file| remove(file, false)).collect();
         actions.extend(added.iter().map(|file| add(file, false)));
-        let committed = delta.commit(&table.definition, "OPTIMIZE", &actions, false).await;
-        let commit = match committed {
-            Ok(commit) => commit,
-            Err(error) => {
-                // Somebody else committed: know what, before the next attempt.
-                let loaded = delta.load(&table.definition).await?;
-                self.replace_files(table, &removed, Vec::new(), Some(loaded.files));
-                return Err(error);
-            }
-        };
+        let commit = delta.commit(&table.definition, "OPTIMIZE", &actions, false).await?;
         let done = Compacted {
             removed: files.len() as u64,
             added: added.len() as u64,
         };
-        self.replace_files(table, &removed, added, None);
+        self.shared.settle(table.id, 0, |files| {
+            files.retain(|file| !removed.contains(file.path.as_str()));
+            files.extend(added.into_iter().map(Arc::new));
+        });
         counter!("taffrail_lake_compacted_files_total", "table" => table.name().to_owned()).increment(done.removed);
         self.checkpoint_when_due(table, commit.version);
         Ok(done)
     }
 
     async fn vacuum_table(&self, table: &Arc<Table>) -> Result<u64, LakeError> {
-        let delta = table.delta.lock().await;
-        let removed: HashMap<String, i64> = delta.removed().await?.into_iter().collect();
+        let delta = self.delta(table).await?;
         let (live, _) = self.shared.snapshot(table.id);
-        let keep = i64::try_from(self.shared.options.keep_removed.as_millis()).unwrap_or(i64::MAX);
-        let limit = Utc::now().timestamp_millis().saturating_sub(keep);
+        let directory = table.directory.clone();
+        let strangers = blocking("vacuum", move || {
+            let live: HashSet<&str> = live.iter().map(|file| file.path.as_str()).collect();
+            strangers(&directory, &live)
+        })
+        .await?;
+        if strangers.is_empty() {
+            return Ok(0);
+        }
+        let removed: HashMap<String, i64> = delta.removed().await?.into_iter().collect();
+        let now = Utc::now();
+        let keep = self.shared.options.keep_removed;
         let directory = table.directory.clone();
         let deleted = blocking("vacuum", move || {
-            let live: HashSet<&str> = live.iter().map(|file| file.path.as_str()).collect();
-            delete_strangers(&directory, &live, &removed, limit)
+            let mut deleted = 0;
+            for relative in strangers {
+                let path = directory.join(&relative);
+                // A file that never was the table's may be one that compaction is writing.
+                let (since, keep) = match removed.get(&relative) {
+                    Some(since) => (*since, keep),
+                    None => (modified(&path)?, keep.max(UNFINISHED)),
+                };
+                if now.timestamp_millis().saturating_sub(since) > i64::try_from(keep.as_millis()).unwrap_or(i64::MAX) {
+                    std::fs::remove_file(&path).map_err(LakeError::io("delete", &path))?;
+                    deleted += 1;
+                }
+            }
+            Ok(deleted)
         })
         .await?;
         counter!("taffrail_lake_vacuumed_files_total", "table" => table.name().to_owned()).increment(deleted);
@@ -281,9 +301,9 @@ fn merge_plan(table: &Table, files: &[Arc<DataFile>]) -> datafusion::common::Res
     }
 }
 
-/// Deletes Parquet files that are not of the table and left it, or were written, before `limit` (milliseconds).
-fn delete_strangers(directory: &Path, live: &HashSet<&str>, removed: &HashMap<String, i64>, limit: i64) -> Result<u64, LakeError> {
-    let mut deleted = 0;
+/// Parquet files in a table's folders that are not the table's, relative to its folder.
+fn strangers(directory: &Path, live: &HashSet<&str>) -> Result<Vec<String>, LakeError> {
+    let mut found = Vec::new();
     for folder in list(directory)?.into_iter().filter(|path| path.is_dir()) {
         let Some(folder_name) = folder
             .file_name()
@@ -292,7 +312,6 @@ fn delete_strangers(directory: &Path, live: &HashSet<&str>, removed: &HashMap<St
         else {
             continue;
         };
-        let mut changed = false;
         for path in list(&folder)? {
             let Some(name) = path
                 .file_name()
@@ -302,24 +321,12 @@ fn delete_strangers(directory: &Path, live: &HashSet<&str>, removed: &HashMap<St
                 continue;
             };
             let relative = format!("{folder_name}/{name}");
-            if live.contains(relative.as_str()) {
-                continue;
+            if !live.contains(relative.as_str()) {
+                found.push(relative);
             }
-            let since = match removed.get(&relative) {
-                Some(since) => *since,
-                None => modified(&path)?,
-            };
-            if since < limit {
-                std::fs::remove_file(&path).map_err(LakeError::io("delete", &path))?;
-                changed = true;
-                deleted += 1;
-            }
-        }
-        if changed {
-            sync_directory(&folder)?;
         }
     }
-    Ok(deleted)
+    Ok(found)
 }
 
 fn list(directory: &Path) -> Result<Vec<PathBuf>, LakeError> {

@@ -1,13 +1,12 @@
 //! From memory to files: Parquet, one Delta commit that carries the log position, then the log may be cut.
 
-use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use metrics::{gauge, histogram};
+use tokio::sync::MutexGuard;
 
-use crate::delta::{add, checkpoint, transaction};
+use crate::delta::{DeltaTable, add, checkpoint, transaction};
 use crate::error::{LakeError, blocking};
 use crate::files::write_days;
 use crate::lake::Inner;
@@ -36,16 +35,10 @@ impl Inner {
 
     async fn flush_table(&self, table: &Arc<Table>) -> Result<(), LakeError> {
         let began = Instant::now();
-        let mut delta = table.delta.lock().await;
-        let (hot, position) = {
-            let state = self.shared.state.read();
-            match state.tables.get(table.id) {
-                Some(current) if !current.hot.is_empty() => (current.hot.clone(), state.position),
-                _ => return Ok(()),
-            }
+        let mut delta = self.delta(table).await?;
+        let Some((hot, position)) = self.shared.freeze(table.id) else {
+            return Ok(());
         };
-        let count = hot.len();
-        let bytes: u64 = hot.iter().map(|hot| hot.bytes).sum();
         let writing = Arc::clone(table);
         let row_group_rows = self.shared.options.row_group_rows;
         let written = blocking("writing Parquet files", move || {
@@ -63,31 +56,31 @@ impl Inner {
         let mut actions: Vec<_> = written.iter().map(|file| add(file, true)).collect();
         actions.push(transaction(position));
         let commit = delta.commit(&table.definition, "WRITE", &actions, true).await?;
-        let reloaded = if commit.foreign {
-            Some(delta.load(&table.definition).await?.files)
+        if delta.is_uncertain() {
+            // Others changed the table as well.
+            self.reload(table, &mut delta).await?;
         } else {
-            None
-        };
-        {
-            // From rows in memory to rows in files in one step: a scan sees the one or the other.
-            let mut state = self.shared.state.write();
-            if let Some(current) = state.tables.get_mut(table.id) {
-                current.files = Arc::new(reloaded.unwrap_or_else(|| {
-                    let mut files = current.files.as_ref().clone();
-                    files.extend(written.into_iter().map(Arc::new));
-                    files
-                }));
-                current.hot.drain(..count);
-                current.hot_bytes = current.hot_bytes.saturating_sub(bytes);
-                current.hot_since = (!current.hot.is_empty()).then(Instant::now);
-                gauge!("taffrail_lake_files", "table" => table.name().to_owned()).set(current.files.len() as f64);
-            }
+            self.shared
+                .settle(table.id, position, |files| files.extend(written.into_iter().map(Arc::new)));
         }
-        let left = self.shared.unflushed.fetch_sub(bytes, Ordering::AcqRel).saturating_sub(bytes);
-        gauge!("taffrail_lake_hot_bytes").set(left as f64);
-        self.shared.room.notify_waiters();
         histogram!("taffrail_lake_flush_seconds").record(began.elapsed().as_secs_f64());
         self.checkpoint_when_due(table, commit.version);
+        Ok(())
+    }
+
+    /// The table's Delta log, with nothing left open from a commit that failed half way.
+    pub(crate) async fn delta<'a>(&self, table: &'a Table) -> Result<MutexGuard<'a, DeltaTable>, LakeError> {
+        let mut delta = table.delta.lock().await;
+        if delta.is_uncertain() {
+            self.reload(table, &mut delta).await?;
+        }
+        Ok(delta)
+    }
+
+    /// Takes the table as its Delta log has it: rows that turn out to be in files are no longer in memory.
+    async fn reload(&self, table: &Table, delta: &mut DeltaTable) -> Result<(), LakeError> {
+        let loaded = delta.load(&table.definition).await?;
+        self.shared.settle(table.id, loaded.position, |files| *files = loaded.files);
         Ok(())
     }
 
@@ -115,22 +108,70 @@ impl Inner {
         })
         .await
     }
+}
 
-    /// Replaces a table's files after a commit: `removed` go, `added` come; or takes the list as read again.
-    pub(crate) fn replace_files(
-        &self,
-        table: &Table,
-        removed: &HashSet<String>,
-        added: Vec<crate::delta::DataFile>,
-        reloaded: Option<Vec<Arc<crate::delta::DataFile>>>,
-    ) {
-        let mut state = self.shared.state.write();
-        if let Some(current) = state.tables.get_mut(table.id) {
-            current.files = Arc::new(reloaded.unwrap_or_else(|| {
-                let kept = current.files.iter().filter(|file| !removed.contains(&file.path)).cloned();
-                kept.chain(added.into_iter().map(Arc::new)).collect()
-            }));
-            gauge!("taffrail_lake_files", "table" => table.name().to_owned()).set(current.files.len() as f64);
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch, TimestampMicrosecondArray};
+    use taffrail_kql::Type;
+    use taffrail_schema::{ColumnDef, Schema, TableDef, stored_schema};
+
+    use super::*;
+    use crate::{Lake, LakeOptions};
+
+    fn table() -> TableDef {
+        let columns = [
+            ("TimeGenerated", Type::DateTime),
+            ("Number", Type::Long),
+            ("_TimeReceived", Type::DateTime),
+        ];
+        let column = |(name, ty): &(&str, Type)| ColumnDef {
+            name: (*name).to_owned(),
+            ty: *ty,
+            about: String::new(),
+        };
+        TableDef {
+            name: "Rows".to_owned(),
+            about: String::new(),
+            group: String::new(),
+            columns: columns.iter().map(column).collect(),
+            unique: Vec::new(),
+            sort: Vec::new(),
+            bloom: Vec::new(),
+            plain: Vec::new(),
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_commit_that_failed_after_it_was_written_is_not_written_again() {
+        let time: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![1, 2]).with_timezone("UTC"));
+        let columns = vec![Arc::clone(&time), Arc::new(Int64Array::from(vec![1, 2])), time];
+        let batch = RecordBatch::try_new(stored_schema(&table()), columns).unwrap();
+        let rows = || vec![("Rows".to_owned(), batch.clone())];
+        let mut schema = Schema::default();
+        schema.add_table(table());
+        let directory = tempfile::tempdir().unwrap();
+        let options = LakeOptions {
+            flush_interval: std::time::Duration::from_secs(3600),
+            ..LakeOptions::default()
+        };
+        let lake = Lake::open(directory.path(), Arc::new(schema), options).await.unwrap();
+        lake.append(rows()).await.unwrap();
+        {
+            // What a flush does until the fsync of its entry fails.
+            let table = lake.inner.table("Rows").unwrap();
+            let (hot, position) = lake.inner.shared.freeze(table.id).unwrap();
+            let batches: Vec<_> = hot.iter().map(|hot| hot.batch.clone()).collect();
+            let written = write_days(&table.definition, &table.schema, &table.directory, &batches, position, 1000).unwrap();
+            let mut actions: Vec<_> = written.iter().map(|file| add(file, true)).collect();
+            actions.push(transaction(position));
+            let mut lost = DeltaTable::new(table.name(), &table.directory);
+            lost.commit(&table.definition, "WRITE", &actions, true).await.unwrap();
+            table.delta.lock().await.doubt();
+        }
+        lake.append(rows()).await.unwrap();
+        lake.flush().await.unwrap();
+        let statistics = lake.statistics().remove("Rows").unwrap();
+        assert_eq!((statistics.rows, statistics.hot_rows, statistics.files), (4, 0, 2));
     }
 }

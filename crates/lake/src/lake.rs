@@ -162,7 +162,8 @@ impl Lake {
     }
 
     /// Stores rows, all or none of them: durable and visible to queries when this returns. Each batch has the columns of its
-    /// table in stored form and in order. Rows whose key (`unique` of the table) was seen before are dropped.
+    /// table in stored form and in order. Rows whose key (`unique` of the table) was seen before are dropped; a row with nothing in
+    /// the first key column has no key.
     ///
     /// Dropping the future does not take the rows back once they are on their way.
     ///

@@ -4,9 +4,8 @@ use std::fs::OpenOptions;
 use std::io::{Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, AsArray, RecordBatch};
 use metrics::counter;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -39,6 +38,7 @@ pub(crate) async fn load_tables(directory: &Path, schema: &Schema, mend: bool) -
             delta.mend()?;
         }
         loaded.push(delta.load(definition).await?);
+        delta.check(definition)?;
         tables.push(Arc::new(Table {
             id,
             definition: definition.clone(),
@@ -212,11 +212,7 @@ impl Replay {
             let Some(state) = self.tables.get_mut(table.id) else {
                 continue;
             };
-            let batch = adapt(&table.definition, &table.schema, &batch)?;
-            let bytes = batch.get_array_memory_size() as u64;
-            state.hot.push(Arc::new(Hot { position, batch, bytes }));
-            state.hot_bytes += bytes;
-            state.hot_since.get_or_insert_with(Instant::now);
+            state.push(position, adapt(&table.definition, &table.schema, &batch)?);
         }
         Ok(())
     }
@@ -269,14 +265,14 @@ fn read_keys(table: &Table, path: &Path) -> Result<Vec<RecordBatch>, LakeError> 
 }
 
 fn remember(table: &Table, batch: &RecordBatch, hasher: &KeyHasher, seen: &mut Seen) -> Result<(), LakeError> {
-    for key in keys(table, batch, hasher)? {
+    for key in keys(table, batch, hasher)?.into_iter().flatten() {
         seen.insert(key);
     }
     Ok(())
 }
 
-/// The hash of each row's key.
-pub(crate) fn keys(table: &Table, batch: &RecordBatch, hasher: &KeyHasher) -> Result<Vec<u128>, LakeError> {
+/// The hash of each row's key; `None` for a row that has nothing in the first key column: it has no identity to be known by.
+pub(crate) fn keys(table: &Table, batch: &RecordBatch, hasher: &KeyHasher) -> Result<Vec<Option<u128>>, LakeError> {
     let mut columns = Vec::with_capacity(table.definition.unique.len());
     for name in &table.definition.unique {
         let Some(definition) = table.definition.column(name) else {
@@ -290,5 +286,15 @@ pub(crate) fn keys(table: &Table, batch: &RecordBatch, hasher: &KeyHasher) -> Re
             None => missing(definition.ty, batch.num_rows()),
         });
     }
-    hasher.hash(&columns).map_err(LakeError::arrow(table.name()))
+    let hashes = hasher.hash(&columns).map_err(LakeError::arrow(table.name()))?;
+    let Some(first) = columns.first() else {
+        return Ok(vec![None; batch.num_rows()]);
+    };
+    let text = first.as_string_view_opt();
+    let is_known = |row: usize| first.is_valid(row) && text.is_none_or(|text| !text.value(row).is_empty());
+    Ok(hashes
+        .into_iter()
+        .enumerate()
+        .map(|(row, hash)| is_known(row).then_some(hash))
+        .collect())
 }

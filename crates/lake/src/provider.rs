@@ -14,6 +14,7 @@ use datafusion::common::{Column, ColumnStatistics, DataFusionError, Result, Scal
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -99,14 +100,19 @@ impl LakeTable {
         if let Some(total) = total {
             statistics.num_rows = Precision::Exact(total);
         }
+        let store = ObjectStoreUrl::local_filesystem();
+        let runtime = state.runtime_env();
+        // Footers are read once, not once a query.
+        let footers = CachedParquetFileReaderFactory::new(runtime.object_store(&store)?, runtime.cache_manager.get_file_metadata_cache());
         let source = ParquetSource::new(Arc::clone(&self.table.schema))
+            .with_parquet_file_reader_factory(Arc::new(footers))
             .with_table_parquet_options(state.table_options().parquet.clone())
             .with_pushdown_filters(true)
             .with_reorder_filters(true)
             .with_enable_page_index(true)
             .with_bloom_filter_on_read(true);
         let groups = FileGroup::new(partitioned).split_files(state.config().target_partitions().max(1));
-        let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
+        let config = FileScanConfigBuilder::new(store, Arc::new(source))
             .with_file_groups(groups)
             .with_statistics(statistics)
             .with_projection_indices(projection.cloned())?

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringViewArray, StringViewBuilder, new_null_array};
-use arrow::compute::cast;
+use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, SchemaRef};
 use taffrail_kql::Type;
 use taffrail_schema::{TableDef, stored_type};
@@ -15,6 +15,16 @@ pub(crate) fn compact(batch: RecordBatch) -> RecordBatch {
     let columns: Vec<ArrayRef> = batch.columns().iter().map(compact_column).collect();
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(batch.schema(), columns, &options).unwrap_or(batch)
+}
+
+/// Two batches of one table as one that holds nothing else; `None` when that cannot be done.
+pub(crate) fn merge(first: &RecordBatch, second: &RecordBatch) -> Option<RecordBatch> {
+    let merged = concat_batches(&first.schema(), [first, second]).ok()?;
+    let columns = merged.columns().iter().map(|column| match column.as_string_view_opt() {
+        Some(view) => Arc::new(view.gc()),
+        None => Arc::clone(column),
+    });
+    RecordBatch::try_new(merged.schema(), columns.collect()).ok()
 }
 
 fn compact_column(column: &ArrayRef) -> ArrayRef {

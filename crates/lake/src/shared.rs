@@ -16,7 +16,11 @@ use tokio::sync::{Notify, broadcast};
 use crate::delta::{DataFile, DeltaTable};
 use crate::log::Segments;
 use crate::options::LakeOptions;
+use crate::rows::merge;
 use crate::seen::KeyHasher;
+
+/// Batches in memory grow together up to this many rows.
+const MERGED_ROWS: usize = 8192;
 
 /// Index of a table.
 pub(crate) type TableId = usize;
@@ -42,7 +46,10 @@ impl Table {
 /// Rows that are durable in the log and not yet in a file.
 #[derive(Debug)]
 pub(crate) struct Hot {
+    /// Position of its first append
     pub(crate) position: u64,
+    /// Position of its last append
+    pub(crate) last: u64,
     pub(crate) batch: RecordBatch,
     pub(crate) bytes: u64,
 }
@@ -53,7 +60,41 @@ pub(crate) struct TableState {
     pub(crate) hot: Vec<Arc<Hot>>,
     pub(crate) hot_bytes: u64,
     pub(crate) hot_since: Option<Instant>,
+    /// The first so many batches are being written to files: they stay as they are
+    pub(crate) frozen: usize,
     pub(crate) files: Arc<Vec<Arc<DataFile>>>,
+}
+
+impl TableState {
+    /// Adds rows. Small batches grow together, each row copied a few times at most: a query over thousands of batches of one
+    /// row would be slow, and each would hold the memory of many.
+    pub(crate) fn push(&mut self, position: u64, batch: RecordBatch) {
+        let bytes = batch.get_array_memory_size() as u64;
+        self.hot_bytes += bytes;
+        self.hot_since.get_or_insert_with(Instant::now);
+        self.hot.push(Arc::new(Hot {
+            position,
+            last: position,
+            batch,
+            bytes,
+        }));
+        while self.hot.len() >= self.frozen + 2
+            && let [.., before, newest] = self.hot.as_slice()
+            && before.batch.num_rows() <= 2 * newest.batch.num_rows()
+            && before.batch.num_rows() + newest.batch.num_rows() <= MERGED_ROWS
+            && let Some(batch) = merge(&before.batch, &newest.batch)
+        {
+            let merged = Hot {
+                position: before.position,
+                last: newest.last,
+                bytes: batch.get_array_memory_size() as u64,
+                batch,
+            };
+            self.hot_bytes = (self.hot_bytes + merged.bytes).saturating_sub(before.bytes + newest.bytes);
+            self.hot.truncate(self.hot.len() - 2);
+            self.hot.push(Arc::new(merged));
+        }
+    }
 }
 
 /// One lock over all tables: an append over several becomes visible at once.
@@ -62,6 +103,12 @@ pub(crate) struct State {
     pub(crate) tables: Vec<TableState>,
     /// Everything up to here is durable and visible
     pub(crate) position: u64,
+}
+
+impl State {
+    fn unflushed(&self) -> u64 {
+        self.tables.iter().map(|table| table.hot_bytes).sum()
+    }
 }
 
 /// One append after it became durable.
@@ -97,7 +144,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(options: LakeOptions, tables: Vec<Arc<Table>>, state: State, segments: Segments) -> Shared {
         let (committed, _) = broadcast::channel(256);
-        let unflushed = state.tables.iter().map(|table| table.hot_bytes).sum();
+        let unflushed = state.unflushed();
         Shared {
             options,
             ids: tables.iter().map(|table| (table.name().to_owned(), table.id)).collect(),
@@ -142,7 +189,7 @@ impl Shared {
     /// Makes durable rows visible, tells followers, and asks for a flush when a table is full.
     pub(crate) fn publish(&self, appends: Vec<Append>, position: u64) {
         let mut full = false;
-        let mut added = 0;
+        let unflushed;
         {
             let mut state = self.state.write();
             for append in &appends {
@@ -150,23 +197,17 @@ impl Shared {
                     let Some(table) = state.tables.get_mut(*id) else {
                         continue;
                     };
-                    let bytes = batch.get_array_memory_size() as u64;
-                    table.hot.push(Arc::new(Hot {
-                        position: append.position,
-                        batch: batch.clone(),
-                        bytes,
-                    }));
-                    table.hot_bytes += bytes;
-                    table.hot_since.get_or_insert_with(Instant::now);
-                    added += bytes;
+                    table.push(append.position, batch.clone());
                     full |= table.hot_bytes >= self.options.flush_bytes as u64;
                     counter!("taffrail_lake_appended_rows_total", "table" => self.name(*id).to_owned()).increment(batch.num_rows() as u64);
                 }
             }
+            unflushed = state.unflushed();
+            // Under the lock, so that it never goes back.
+            self.unflushed.store(unflushed, Ordering::Release);
             state.position = position;
             self.durable.store(position, Ordering::Release);
         }
-        let unflushed = self.unflushed.fetch_add(added, Ordering::AcqRel) + added;
         gauge!("taffrail_lake_hot_bytes").set(unflushed as f64);
         if let Some(committed) = &*self.committed.lock() {
             for append in appends {
@@ -177,6 +218,38 @@ impl Shared {
         if full || unflushed > self.options.unflushed_limit {
             self.flush_wanted.notify_one();
         }
+    }
+
+    /// The rows of a table to be written to files, and the position they reach; `None` when there are none. They stay as they
+    /// are until [`Shared::settle`].
+    pub(crate) fn freeze(&self, id: TableId) -> Option<(Vec<Arc<Hot>>, u64)> {
+        let mut state = self.state.write();
+        let position = state.position;
+        let table = state.tables.get_mut(id).filter(|table| !table.hot.is_empty())?;
+        table.frozen = table.hot.len();
+        Some((table.hot.clone(), position))
+    }
+
+    /// Rows up to `position` are in files now: changes the list of files and forgets those rows in one step, so that a scan
+    /// sees the one or the other.
+    pub(crate) fn settle(&self, id: TableId, position: u64, files: impl FnOnce(&mut Vec<Arc<DataFile>>)) {
+        let mut state = self.state.write();
+        if let Some(table) = state.tables.get_mut(id) {
+            files(Arc::make_mut(&mut table.files));
+            let before = table.hot.len();
+            table.hot.retain(|hot| hot.last > position);
+            if table.hot.len() < before {
+                table.frozen = 0;
+                table.hot_bytes = table.hot.iter().map(|hot| hot.bytes).sum();
+                table.hot_since = (!table.hot.is_empty()).then(Instant::now);
+            }
+            gauge!("taffrail_lake_files", "table" => self.name(id).to_owned()).set(table.files.len() as f64);
+        }
+        let unflushed = state.unflushed();
+        self.unflushed.store(unflushed, Ordering::Release);
+        drop(state);
+        gauge!("taffrail_lake_hot_bytes").set(unflushed as f64);
+        self.room.notify_waiters();
     }
 
     /// The rows of a table at this moment: files and memory, nothing missing, nothing twice.

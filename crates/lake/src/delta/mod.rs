@@ -57,6 +57,8 @@ pub(crate) struct DeltaTable {
     version: Option<u64>,
     /// The `metaData` action in force
     metadata: Option<Value>,
+    /// A commit failed in a way that leaves open whether it is in the log: it must be read before the next
+    uncertain: bool,
 }
 
 /// What became of a commit.
@@ -64,8 +66,6 @@ pub(crate) struct DeltaTable {
 pub(crate) struct Commit {
     /// Its version
     pub(crate) version: u64,
-    /// Somebody else committed in between: the known list of files is out of date
-    pub(crate) foreign: bool,
 }
 
 impl DeltaTable {
@@ -76,7 +76,24 @@ impl DeltaTable {
             directory: directory.to_owned(),
             version: None,
             metadata: None,
+            uncertain: false,
         }
+    }
+
+    /// Whether the table must be loaded before anything else is done with it.
+    pub(crate) fn is_uncertain(&self) -> bool {
+        self.uncertain
+    }
+
+    /// As after a commit of which nobody knows whether it is in the log.
+    #[cfg(test)]
+    pub(crate) fn doubt(&mut self) {
+        self.uncertain = true;
+    }
+
+    /// Refuses a definition that contradicts what is stored.
+    pub(crate) fn check(&self, definition: &TableDef) -> Result<(), LakeError> {
+        actions::metadata(definition, self.metadata.as_ref()).map(|_| ())
     }
 
     /// Folder of the log entries.
@@ -112,6 +129,7 @@ impl DeltaTable {
         if !has_entries {
             self.version = None;
             self.metadata = None;
+            self.uncertain = false;
             return Ok(Loaded::default());
         }
         let store = self.store()?;
@@ -146,6 +164,7 @@ impl DeltaTable {
         let metadata = serde_json::to_value(state.metadata()).map_err(LakeError::delta(&self.table))?;
         self.version = Some(state.version());
         self.metadata = Some(metadata);
+        self.uncertain = false;
         Ok(Loaded { files, position })
     }
 
@@ -200,6 +219,8 @@ impl DeltaTable {
         let store = self.store()?;
         let mut version = self.version.map_or(0, |version| version + 1);
         let mut foreign = false;
+        // From here to the end, also when this future is dropped.
+        self.uncertain = true;
         loop {
             match store
                 .write_commit_entry(version, CommitOrBytes::LogBytes(entry.clone()), Uuid::new_v4())
@@ -221,7 +242,9 @@ impl DeltaTable {
         .await?;
         self.version = Some(version);
         self.metadata = metadata;
-        Ok(Commit { version, foreign })
+        // What others committed in between is not known here.
+        self.uncertain = foreign;
+        Ok(Commit { version })
     }
 
     /// Takes away a last entry that a power failure left incomplete. Its rows are still in the write-ahead log: that is cut only

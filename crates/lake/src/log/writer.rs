@@ -29,8 +29,8 @@ const GROUP_BYTES: usize = 16 << 20;
 pub(crate) struct Part {
     pub(crate) table: TableId,
     pub(crate) batch: RecordBatch,
-    /// Hash of each row's key, when the table has one
-    pub(crate) keys: Option<Vec<u128>>,
+    /// Hash of each row's key, when the table has one and the row too
+    pub(crate) keys: Option<Vec<Option<u128>>>,
 }
 
 /// One append that waits.
@@ -130,9 +130,17 @@ impl Writer {
             let rows = part.batch.num_rows();
             let mut batch = part.batch;
             if let (Some(hashes), Some(Some(seen))) = (part.keys, self.seen.get_mut(part.table)) {
-                let new: Vec<bool> = hashes.iter().map(|hash| seen.insert(*hash)).collect();
-                let fresh: Vec<u128> = hashes.iter().zip(&new).filter(|(_, new)| **new).map(|(hash, _)| *hash).collect();
-                let kept = fresh.len();
+                let mut fresh = Vec::with_capacity(rows);
+                let mut is_new = |hash: &Option<u128>| match hash {
+                    Some(hash) if seen.insert(*hash) => {
+                        fresh.push(*hash);
+                        true
+                    }
+                    Some(_) => false,
+                    None => true,
+                };
+                let new: Vec<bool> = hashes.iter().map(&mut is_new).collect();
+                let kept = new.iter().filter(|new| **new).count();
                 keys.push((part.table, fresh));
                 if kept < rows {
                     batch = match filter_record_batch(&batch, &BooleanArray::from(new)) {

@@ -92,6 +92,8 @@ async fn acknowledged_rows_survive_sigkill_exactly_once() {
         assert_eq!(stored.len(), distinct.len(), "no row twice, round {round}");
         let lost: Vec<_> = acknowledged.difference(&distinct).collect();
         assert!(lost.is_empty(), "round {round} lost {lost:?}");
+        let again = lake.append(events(acknowledged.iter().copied())).await.unwrap();
+        assert_eq!(again.stored, 0, "rows sent again after the crash are known, round {round}");
     }
     assert!(acknowledged.len() > 500, "{} rows", acknowledged.len());
 }

@@ -151,14 +151,11 @@ async fn a_column_more_is_empty_in_older_rows() {
     let mut changed = definition("Events");
     changed.columns[2].ty = Type::String;
     let mut schema = Schema::default();
-    schema.add_table(changed.clone());
-    let lake = Lake::open(directory.path(), Arc::new(schema), quiet()).await.unwrap();
-    let row = rows(9..10);
-    let mut columns = row.columns().to_vec();
-    columns[2] = Arc::clone(row.column(1));
-    let batch = RecordBatch::try_new(stored_schema(&changed), columns).unwrap();
-    lake.append(vec![("Events".to_owned(), batch)]).await.unwrap();
-    let error = lake.flush().await.unwrap_err().to_string();
+    schema.add_table(changed);
+    let error = Lake::open(directory.path(), Arc::new(schema), quiet())
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(
         error.contains("column Number is stored as \"long\" and defined as string"),
         "{error}"
@@ -201,4 +198,29 @@ async fn old_files_leave_the_table_at_once_and_the_disk_later() {
         lake.expire("Nothing", second_day).await,
         Err(LakeError::UnknownTable { .. })
     ));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_writer_of_the_delta_table_is_respected() {
+    let directory = tempfile::tempdir().unwrap();
+    let lake = open(directory.path()).await;
+    lake.append(events(0..5)).await.unwrap();
+    lake.flush().await.unwrap();
+    lake.append(events(5..8)).await.unwrap();
+    // As an engine beside writes it: another file with the same rows in the place of the first.
+    let folder = directory.path().join("tables/Events");
+    let entry = std::fs::read_to_string(folder.join("_delta_log/00000000000000000000.json")).unwrap();
+    let actions = entry.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let mut add = actions.into_iter().find(|action| action.get("add").is_some()).unwrap();
+    let path = add["add"]["path"].as_str().unwrap().to_owned();
+    let copy = path.replace("part-", "other-");
+    std::fs::copy(folder.join(&path), folder.join(&copy)).unwrap();
+    let values = add["add"]["partitionValues"].clone();
+    let remove = serde_json::json!({"remove": {"path": path, "dataChange": false, "deletionTimestamp": 1, "partitionValues": values}});
+    add["add"]["path"] = copy.into();
+    std::fs::write(folder.join("_delta_log/00000000000000000001.json"), format!("{remove}\n{add}\n")).unwrap();
+    lake.flush().await.unwrap();
+    assert_eq!(numbers(&lake, "Events").await, all(0..8));
+    assert_eq!(delta_rows(directory.path(), "Events").await, (2, 8, 2));
+    assert_eq!(lake.statistics()["Events"].files, 2);
 }

@@ -252,3 +252,39 @@ async fn appends_wait_while_the_disk_does_not_keep_up() {
     }
     assert_eq!(numbers(&lake, "Events").await, all(0..5000));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thousands_of_single_rows_stay_cheap() {
+    let directory = tempfile::tempdir().unwrap();
+    let lake = open(directory.path()).await;
+    let one = rows(0..1).get_array_memory_size() as u64;
+    let appends = (0..2000).map(|number| {
+        let lake = lake.clone();
+        async move { lake.append(events([number])).await.unwrap() }
+    });
+    futures::future::join_all(appends).await;
+    assert_eq!(numbers(&lake, "Events").await, all(0..2000));
+    let bytes = lake.statistics()["Events"].hot_bytes;
+    assert!(bytes < 2000 * one / 4, "{bytes} bytes for rows of which one alone takes {one}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_without_identity_are_all_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let lake = open(directory.path()).await;
+    let batch = rows(0..3);
+    let mut columns = batch.columns().to_vec();
+    columns[1] = Arc::new(arrow::array::StringViewArray::from(vec![Some(""), None, Some("known")]));
+    let batch = arrow::array::RecordBatch::try_new(batch.schema(), columns).unwrap();
+    for stored in [3, 2] {
+        assert_eq!(
+            lake.append(vec![("Events".to_owned(), batch.clone())]).await.unwrap().stored,
+            stored
+        );
+    }
+    drop(lake);
+    let lake = open(directory.path()).await;
+    assert_eq!(lake.append(vec![("Events".to_owned(), batch)]).await.unwrap().stored, 2);
+    let empty = frame(&lake, "Events").filter(ident("Id").eq(lit(""))).unwrap();
+    assert_eq!(collect(empty).await.len(), 6, "a string is never null");
+}

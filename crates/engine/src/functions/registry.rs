@@ -31,6 +31,9 @@ fn tables() -> impl Iterator<Item = &'static Scalar> {
         super::ip::FUNCTIONS,
         super::parsing::FUNCTIONS,
         super::series::FUNCTIONS,
+        super::series::ELEMENT_WISE,
+        super::series::PAIR_WISE,
+        super::series::COMPARED,
     ]
     .into_iter()
     .flatten()
@@ -305,6 +308,7 @@ static NOT_YET: &[&str] = &[
     "narrow",
     "new_activity_metrics",
     "parse_user_agent",
+    "parse_version",
     "parse_xml",
     "percentile_tdigest",
     "percentiles_array_tdigest",

@@ -194,8 +194,10 @@ impl<'r, 's> Reader<'r, 's> {
                 let at_end = error.at + 1 >= at + raw.len() && !raw.trim_ascii_end().ends_with(b"}");
                 let truncated = error.truncated || at_end;
                 let reason = if truncated { "truncated JSON" } else { "not JSON" };
-                let place = (error.at - at).min(raw.len()) + 1;
-                (reason.into(), format!("{} at byte {place} of the record", error.message).into())
+                let place = error.at.saturating_sub(at).min(raw.len()) + 1;
+                // The parser sees a forbidden character where a line ends inside a string.
+                let message = if at_end { "the record ends too early" } else { &error.message };
+                (reason.into(), format!("{message} at byte {place} of the record").into())
             }
             None => (Cow::Borrowed(&*refusal.reason), Cow::Borrowed(&*refusal.detail)),
         }

@@ -27,14 +27,17 @@ fn read(reader: &mut Reader<'_, '_>, text: &[u8], at: usize, envelope: &Envelope
     })
 }
 
-/// Reads an object whose records are the items of one member. `object_to` may refuse it by a text member that comes before.
+/// What speaks against a list, by name and text of a member that comes before it: reason and detail.
+type Objection = fn(&[u8], &str) -> Option<(String, String)>;
+
+/// Reads an object whose records are the items of one member.
 pub(super) fn read_list(
     reader: &mut Reader<'_, '_>,
     text: &[u8],
     at: usize,
     envelope: &Envelope,
     list: &[u8],
-    object_to: fn(&[u8], &str) -> Option<(String, String)>,
+    object_to: Objection,
 ) -> Result<usize, Refusal> {
     let broken = |error: JsonError| Refusal {
         reason: "not JSON".to_owned(),

@@ -59,12 +59,15 @@ pub struct Lake {
     pub(crate) inner: Arc<Inner>,
 }
 
+/// The thread that writes the log and how to ask it; it gives the lock on the directory back when it ends.
+type LogThread = (Sender<Command>, JoinHandle<Arc<DirectoryLock>>);
+
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) shared: Arc<Shared>,
     pub(crate) consumers: Consumers,
     directory: PathBuf,
-    writer: Mutex<Option<(Sender<Command>, JoinHandle<Arc<DirectoryLock>>)>>,
+    writer: Mutex<Option<LogThread>>,
     read_only: bool,
     closed: AtomicBool,
 }
@@ -298,6 +301,18 @@ impl Lake {
         self.inner.shared.end();
         drop(lock);
         flushed
+    }
+
+    /// Whether rows are taken in, for readiness checks.
+    ///
+    /// # Errors
+    /// Why not: closed, read-only, or failed.
+    pub fn check(&self) -> Result<(), LakeError> {
+        self.inner.check_open()?;
+        match self.inner.shared.failure() {
+            Some(reason) => Err(LakeError::Failed { reason }),
+            None => Ok(()),
+        }
     }
 
     /// Sizes by table.

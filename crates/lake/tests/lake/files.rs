@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch, new_null_array};
 use chrono::{TimeZone, Utc};
 use datafusion::prelude::{ident, lit};
 use taffrail_kql::Type;
@@ -223,4 +223,28 @@ async fn another_writer_of_the_delta_table_is_respected() {
     assert_eq!(numbers(&lake, "Events").await, all(0..8));
     assert_eq!(delta_rows(directory.path(), "Events").await, (2, 8, 2));
     assert_eq!(lake.statistics()["Events"].files, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_table_of_the_content_can_be_stored() {
+    let directory = tempfile::tempdir().unwrap();
+    let schema = Arc::new(Schema::load(&taffrail_content::Content::embedded()).unwrap());
+    let lake = Lake::open(directory.path(), Arc::clone(&schema), quiet()).await.unwrap();
+    let empty_row = |table| {
+        let fields = stored_schema(table);
+        let columns = fields.fields().iter().map(|field| new_null_array(field.data_type(), 1)).collect();
+        RecordBatch::try_new(fields, columns).unwrap()
+    };
+    let rows: Vec<_> = schema.tables().map(|table| (table.name.clone(), empty_row(table))).collect();
+    assert_eq!(lake.append(rows).await.unwrap().stored, schema.tables().count() as u64);
+    lake.close().await.unwrap();
+    let lake = Lake::open(directory.path(), Arc::clone(&schema), quiet()).await.unwrap();
+    for table in schema.tables() {
+        assert_eq!(delta_rows(directory.path(), &table.name).await.1, 1, "{}", table.name);
+        let rows = frame(&lake, &table.name).collect().await.unwrap();
+        assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 1, "{}", table.name);
+        for (column, array) in table.columns.iter().zip(rows[0].columns()) {
+            assert_eq!(array.is_null(0), column.ty != Type::String, "{}.{}", table.name, column.name);
+        }
+    }
 }

@@ -11,7 +11,7 @@ use taffrail_kql::Type;
 use taffrail_lake::{Lake, LakeOptions};
 use taffrail_schema::{ColumnDef, Schema, TableDef, stored_schema};
 
-/// 2026-11-20T00:00:00Z
+/// 2026-11-20T12:00:00Z
 pub const NOON: i64 = 1_795_132_800_000_000 + 43_200_000_000;
 
 fn column(name: &str, ty: Type) -> ColumnDef {
@@ -62,7 +62,7 @@ pub async fn open(directory: &Path) -> Lake {
     Lake::open(directory, schema(), quiet()).await.unwrap()
 }
 
-/// Rows numbered `numbers`, an hour of `NOON` apart from each other by a second.
+/// Rows numbered `numbers`: so many seconds after `NOON`.
 pub fn rows(numbers: impl IntoIterator<Item = i64>) -> RecordBatch {
     let numbers: Vec<i64> = numbers.into_iter().collect();
     let times: Vec<i64> = numbers.iter().map(|number| NOON + number * 1_000_000).collect();

@@ -27,6 +27,9 @@ use crate::provider::LakeTable;
 use crate::rows::accept;
 use crate::shared::{Shared, Table};
 
+/// How often a read beside a running server begins again.
+const READ_TRIES: u32 = 20;
+
 /// What became of an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {
@@ -141,15 +144,28 @@ impl Lake {
         let consumers = Consumers::load(directory)?;
         let mut tries = 0;
         let shared = loop {
-            let shared = open(directory, &schema, options.clone(), &consumers, false).await?.shared;
+            tries += 1;
+            let shared = match open(directory, &schema, options.clone(), &consumers, false).await {
+                // A running server may write a frame, or cut a segment away, just while it is read. Damage stays.
+                Err(LakeError::Corrupt { .. }) if tries < READ_TRIES => {
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+                opened => opened?.shared,
+            };
             // Rows that a running server moved from the log to files between the two reads would be missing: read again.
             let mut behind = false;
             for table in &shared.tables {
                 behind |= table.delta.lock().await.is_behind();
             }
-            tries += 1;
-            if !behind || tries == 10 {
+            if !behind {
                 break shared;
+            }
+            if tries >= READ_TRIES {
+                return Err(LakeError::Interrupted {
+                    work: "reading beside a running server",
+                    reason: "its tables changed each time they were read; try again".to_owned(),
+                });
             }
         };
         Ok(Lake {

@@ -1,6 +1,8 @@
 //! The log: damage, and who may open it.
 
 use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use taffrail_lake::{Lake, LakeError, LakeOptions};
 
@@ -121,4 +123,38 @@ async fn an_incomplete_delta_entry_is_written_again_from_the_log() {
     lake.flush().await.unwrap();
     assert_eq!(numbers(&lake, "Events").await, all(0..7));
     assert!(std::fs::metadata(&entry).unwrap().len() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_reader_beside_a_busy_writer_sees_every_acknowledged_row_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = LakeOptions {
+        segment_bytes: 20_000,
+        ..quiet()
+    };
+    let lake = Lake::open(directory.path(), schema(), options).await.unwrap();
+    let acknowledged = Arc::new(AtomicI64::new(0));
+    let writer = {
+        let (lake, acknowledged) = (lake.clone(), Arc::clone(&acknowledged));
+        tokio::spawn(async move {
+            for number in 0.. {
+                lake.append(events([number])).await.unwrap();
+                if acknowledged.swap(number + 1, Ordering::AcqRel) < 0 {
+                    return;
+                }
+                if number % 40 == 39 {
+                    lake.flush().await.unwrap();
+                }
+            }
+        })
+    };
+    for _ in 0..30 {
+        let before = acknowledged.load(Ordering::Acquire);
+        let reader = Lake::open_read_only(directory.path(), schema(), quiet()).await.unwrap();
+        let seen = numbers(&reader, "Events").await;
+        assert_eq!(seen, all(0..seen.len() as i64));
+        assert!(seen.len() as i64 >= before, "{} rows where {before} were acknowledged", seen.len());
+    }
+    acknowledged.store(-1, Ordering::Release);
+    writer.await.unwrap();
 }

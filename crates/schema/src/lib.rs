@@ -302,7 +302,7 @@ mod tests {
     fn the_embedded_tables_load() {
         let schema = Schema::load(&Content::embedded()).expect("content/tables is valid");
         let audit = schema.table("KubernetesAudit").expect("the audit table exists");
-        assert_eq!(audit.unique, ["AuditId", "Stage"]);
+        assert_eq!(audit.unique, ["AuditId", "Stage", "TimeGenerated"]);
         assert_eq!(stored_schema(audit).fields().len(), audit.columns.len());
     }
 }

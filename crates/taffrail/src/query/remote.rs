@@ -75,7 +75,8 @@ fn refusal(status: reqwest::StatusCode, body: &str) -> Failure {
     let error = &body["error"];
     let inner = &error["innererror"];
     let message = inner["message"].as_str().or(error["message"].as_str()).unwrap_or("no reason given");
-    let place = match (inner["line"].as_u64(), inner["pos"].as_u64()) {
+    let start = &error["diagnostics"][0]["start"];
+    let place = match (start["line"].as_u64(), start["column"].as_u64()) {
         (Some(line), Some(column)) => format!(" (line {line}, column {column})"),
         _ => String::new(),
     };

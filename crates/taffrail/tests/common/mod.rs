@@ -266,8 +266,8 @@ pub fn event_list(events: &[Value]) -> String {
         .map(|event| {
             let mut event = event.clone();
             if let Some(map) = event.as_object_mut() {
-                map.remove("kind");
-                map.remove("apiVersion");
+                map.shift_remove("kind");
+                map.shift_remove("apiVersion");
             }
             event
         })

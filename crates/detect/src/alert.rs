@@ -13,7 +13,18 @@ pub fn column(evidence: &Evidence, name: &str) -> Option<usize> {
 
 /// Rows of the evidence as objects.
 pub fn objects(evidence: &Evidence) -> Vec<IndexMap<String, Value>> {
-    evidence.rows.iter().map(|row| evidence.columns.iter().map(|column| column.name.clone()).zip(row.iter().cloned()).collect()).collect()
+    evidence
+        .rows
+        .iter()
+        .map(|row| {
+            evidence
+                .columns
+                .iter()
+                .map(|column| column.name.clone())
+                .zip(row.iter().cloned())
+                .collect()
+        })
+        .collect()
 }
 
 /// A stable identifier from parts: 32 hexadecimal digits in the form of a GUID.
@@ -24,5 +35,12 @@ pub fn stable_id(parts: &[&str]) -> String {
         hash.update(part.as_bytes());
     }
     let text = hex::encode(&hash.finalize()[..16]);
-    format!("{}-{}-{}-{}-{}", &text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..])
+    format!(
+        "{}-{}-{}-{}-{}",
+        &text[..8],
+        &text[8..12],
+        &text[12..16],
+        &text[16..20],
+        &text[20..]
+    )
 }

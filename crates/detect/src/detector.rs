@@ -92,7 +92,10 @@ impl Detector {
         let active = rules
             .iter()
             .filter_map(|loaded| match engine.compile(&loaded.rule.query, &QueryRequest::default()) {
-                Ok(bound) => Some(ActiveRule { rule: Arc::new(loaded.rule.clone()), tables: tables::stored_tables(&bound.root) }),
+                Ok(bound) => Some(ActiveRule {
+                    rule: Arc::new(loaded.rule.clone()),
+                    tables: tables::stored_tables(&bound.root),
+                }),
                 Err(error) => {
                     let error = message(&loaded.rule.query, &error);
                     tracing::error!(rule = loaded.rule.id, path = loaded.path, "rule is left out: {error}");
@@ -101,7 +104,17 @@ impl Detector {
             })
             .collect();
         let (changes, _) = broadcast::channel(1024);
-        Detector { inner: Arc::new(Inner { engine, source, lake, state, schema, rules: RwLock::new(Arc::new(active)), changes }) }
+        Detector {
+            inner: Arc::new(Inner {
+                engine,
+                source,
+                lake,
+                state,
+                schema,
+                rules: RwLock::new(Arc::new(active)),
+                changes,
+            }),
+        }
     }
 
     /// The rules that are switched on.
@@ -167,8 +180,10 @@ impl Detector {
     /// As [`Detector::run`].
     pub async fn process(&self, committed: &Committed) -> Result<(), DetectError> {
         let rules = self.rules();
-        let concerned: Vec<&ActiveRule> =
-            rules.iter().filter(|active| active.rule.kind == Kind::Nrt && active.tables.contains(&committed.table)).collect();
+        let concerned: Vec<&ActiveRule> = rules
+            .iter()
+            .filter(|active| active.rule.kind == Kind::Nrt && active.tables.contains(&committed.table))
+            .collect();
         if concerned.is_empty() || committed.batch.num_rows() == 0 {
             return Ok(());
         }
@@ -207,7 +222,9 @@ impl Detector {
                 continue;
             };
             let mut end = last.checked_add_signed(frequency).unwrap_or(DateTime::<Utc>::MAX_UTC);
-            let earliest = latest.checked_sub_signed(frequency * MOST_MISSED_WINDOWS).unwrap_or(DateTime::<Utc>::MIN_UTC);
+            let earliest = latest
+                .checked_sub_signed(frequency * MOST_MISSED_WINDOWS)
+                .unwrap_or(DateTime::<Utc>::MIN_UTC);
             if end < earliest {
                 let reason = format!("the windows between {end} and {earliest} were missed and are too many to make up for");
                 self.health(rule, "Partial success", &reason, json!({})).await?;
@@ -226,7 +243,11 @@ impl Detector {
     }
 
     async fn run_window(&self, rule: &Rule, start: DateTime<Utc>, end: DateTime<Utc>) -> Result<(), DetectError> {
-        let source = ReceivedSource { start, end, all: Arc::clone(&self.inner.source) };
+        let source = ReceivedSource {
+            start,
+            end,
+            all: Arc::clone(&self.inner.source),
+        };
         let engine = self.inner.engine.with_source(Arc::new(source));
         self.evaluate_and_record(&engine, rule, Window { now: end, timespan: None }).await
     }
@@ -241,7 +262,8 @@ impl Detector {
                 counter!("taffrail_rule_failures_total", "rule" => rule.id.clone()).increment(1);
                 let error = message(&rule.query, &error);
                 tracing::error!(rule = rule.id, "rule failed: {error}");
-                self.health(rule, "Failure", &error, json!({ "window": rows::time(window.now) })).await
+                self.health(rule, "Failure", &error, json!({ "window": rows::time(window.now) }))
+                    .await
             }
         }
     }
@@ -258,14 +280,21 @@ impl Detector {
         }
         counter!("taffrail_alerts_total", "rule" => rule.id.clone()).increment(alerts.len() as u64);
         let opens = |alert: &Alert| alert.severity > Severity::Informational && rule.incidents().create_incident;
-        let grouped: Vec<(Alert, IncidentGrouping)> =
-            alerts.iter().filter(|alert| opens(alert)).map(|alert| (alert.clone(), grouping(rule, alert))).collect();
+        let grouped: Vec<(Alert, IncidentGrouping)> = alerts
+            .iter()
+            .filter(|alert| opens(alert))
+            .map(|alert| (alert.clone(), grouping(rule, alert)))
+            .collect();
         let changes = self.inner.state.record_alerts(&grouped, now).await?;
 
         let mut alert_rows: Vec<Map<String, Value>> = Vec::with_capacity(alerts.len());
         let mut changed = changes.iter();
         for alert in &alerts {
-            let incident = if opens(alert) { changed.next().map(|change| change.number) } else { None };
+            let incident = if opens(alert) {
+                changed.next().map(|change| change.number)
+            } else {
+                None
+            };
             alert_rows.push(rows::alert_row(alert, incident, now));
         }
         let numbers: BTreeSet<i64> = changes.iter().map(|change| change.number).collect();
@@ -277,7 +306,10 @@ impl Detector {
         }
         let mut parts = vec![(rows::ALERTS.to_owned(), rows::batch(&self.inner.schema, rows::ALERTS, alert_rows)?)];
         if !incident_rows.is_empty() {
-            parts.push((rows::INCIDENTS.to_owned(), rows::batch(&self.inner.schema, rows::INCIDENTS, incident_rows)?));
+            parts.push((
+                rows::INCIDENTS.to_owned(),
+                rows::batch(&self.inner.schema, rows::INCIDENTS, incident_rows)?,
+            ));
         }
         self.inner.lake.append(parts).await?;
 
@@ -311,7 +343,10 @@ pub fn grouping(rule: &Rule, alert: &Alert) -> IncidentGrouping {
         MatchingMethod::AllEntities => alert.entities.iter().map(Entity::key).collect(),
         MatchingMethod::Selected => {
             let wanted = |entity: &&Entity| {
-                configuration.group_by_entities.iter().any(|kind| *kind == entity.kind || (kind == "Account" && crate::entity::is_actor(entity)))
+                configuration
+                    .group_by_entities
+                    .iter()
+                    .any(|kind| *kind == entity.kind || (kind == "Account" && crate::entity::is_actor(entity)))
             };
             let mut keys: Vec<String> = alert.entities.iter().filter(wanted).map(Entity::key).collect();
             for detail in &configuration.group_by_alert_details {
@@ -331,7 +366,12 @@ pub fn grouping(rule: &Rule, alert: &Alert) -> IncidentGrouping {
     };
     if configuration.matching_method == MatchingMethod::Selected && keys.is_empty() {
         // Nobody was logged in: the address stands for the one who acted.
-        keys = alert.entities.iter().filter(|entity| entity.kind == "IP").map(Entity::key).collect();
+        keys = alert
+            .entities
+            .iter()
+            .filter(|entity| entity.kind == "IP")
+            .map(Entity::key)
+            .collect();
     }
     IncidentGrouping {
         rule: Some(rule.id.clone()),

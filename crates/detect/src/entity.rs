@@ -33,7 +33,10 @@ const TYPES: &[EntityType] = &[
             ("IsAnonymized", "isAnonymized"),
         ],
     },
-    EntityType { name: "IP", identifiers: &[("Address", "name"), ("AddressScope", "addressScope")] },
+    EntityType {
+        name: "IP",
+        identifiers: &[("Address", "name"), ("AddressScope", "addressScope")],
+    },
     EntityType {
         name: "Host",
         identifiers: &[
@@ -49,34 +52,121 @@ const TYPES: &[EntityType] = &[
             ("IsDomainJoined", "isDomainJoined"),
         ],
     },
-    EntityType { name: "URL", identifiers: &[("Url", "name")] },
-    EntityType { name: "DNS", identifiers: &[("DomainName", "name")] },
-    EntityType { name: "File", identifiers: &[("Name", "name"), ("Directory", "directory")] },
-    EntityType { name: "FileHash", identifiers: &[("Value", "name"), ("Algorithm", "algorithm")] },
+    EntityType {
+        name: "URL",
+        identifiers: &[("Url", "name")],
+    },
+    EntityType {
+        name: "DNS",
+        identifiers: &[("DomainName", "name")],
+    },
+    EntityType {
+        name: "File",
+        identifiers: &[("Name", "name"), ("Directory", "directory")],
+    },
+    EntityType {
+        name: "FileHash",
+        identifiers: &[("Value", "name"), ("Algorithm", "algorithm")],
+    },
     EntityType {
         name: "Process",
-        identifiers: &[("CommandLine", "name"), ("ProcessId", "processId"), ("CreationTimeUtc", "creationTimeUtc"), ("ElevationToken", "elevationToken")],
+        identifiers: &[
+            ("CommandLine", "name"),
+            ("ProcessId", "processId"),
+            ("CreationTimeUtc", "creationTimeUtc"),
+            ("ElevationToken", "elevationToken"),
+        ],
     },
-    EntityType { name: "CloudApplication", identifiers: &[("Name", "name"), ("AppId", "appId"), ("InstanceName", "instanceName")] },
-    EntityType { name: "AzureResource", identifiers: &[("ResourceId", "name")] },
-    EntityType { name: "SecurityGroup", identifiers: &[("DistinguishedName", "name"), ("SID", "sid"), ("ObjectGuid", "objectGuid")] },
-    EntityType { name: "Mailbox", identifiers: &[("MailboxPrimaryAddress", "name"), ("DisplayName", "displayName"), ("Upn", "upn")] },
-    EntityType { name: "RegistryKey", identifiers: &[("Key", "name"), ("Hive", "hive")] },
-    EntityType { name: "RegistryValue", identifiers: &[("Name", "name"), ("Value", "value"), ("ValueType", "valueType")] },
-    EntityType { name: "Malware", identifiers: &[("Name", "name"), ("Category", "category")] },
-    EntityType { name: "KubernetesCluster", identifiers: &[("Name", "name")] },
-    EntityType { name: "KubernetesNamespace", identifiers: &[("Name", "name"), ("Cluster", "cluster")] },
-    EntityType { name: "KubernetesNode", identifiers: &[("Name", "name"), ("Cluster", "cluster")] },
-    EntityType { name: "KubernetesPod", identifiers: &[("Name", "name"), ("Namespace", "namespace"), ("Cluster", "cluster")] },
-    EntityType { name: "KubernetesWorkload", identifiers: &[("Name", "name"), ("Kind", "kind"), ("Namespace", "namespace"), ("Cluster", "cluster")] },
-    EntityType { name: "KubernetesServiceAccount", identifiers: &[("Name", "name"), ("Namespace", "namespace"), ("Cluster", "cluster")] },
-    EntityType { name: "KubernetesSecret", identifiers: &[("Name", "name"), ("Namespace", "namespace"), ("Cluster", "cluster")] },
-    EntityType { name: "KubernetesService", identifiers: &[("Name", "name"), ("Namespace", "namespace"), ("Cluster", "cluster")] },
-    EntityType { name: "KubernetesRole", identifiers: &[("Name", "name"), ("Namespace", "namespace"), ("Cluster", "cluster")] },
-    EntityType { name: "KubernetesObject", identifiers: &[("Name", "name"), ("Resource", "resource"), ("Namespace", "namespace"), ("Cluster", "cluster")] },
-    EntityType { name: "Container", identifiers: &[("Name", "name"), ("Pod", "pod"), ("Namespace", "namespace")] },
-    EntityType { name: "ContainerImage", identifiers: &[("ImageId", "name"), ("Digest", "digest"), ("Registry", "registry")] },
-    EntityType { name: "ContainerRegistry", identifiers: &[("Registry", "name")] },
+    EntityType {
+        name: "CloudApplication",
+        identifiers: &[("Name", "name"), ("AppId", "appId"), ("InstanceName", "instanceName")],
+    },
+    EntityType {
+        name: "AzureResource",
+        identifiers: &[("ResourceId", "name")],
+    },
+    EntityType {
+        name: "SecurityGroup",
+        identifiers: &[("DistinguishedName", "name"), ("SID", "sid"), ("ObjectGuid", "objectGuid")],
+    },
+    EntityType {
+        name: "Mailbox",
+        identifiers: &[("MailboxPrimaryAddress", "name"), ("DisplayName", "displayName"), ("Upn", "upn")],
+    },
+    EntityType {
+        name: "RegistryKey",
+        identifiers: &[("Key", "name"), ("Hive", "hive")],
+    },
+    EntityType {
+        name: "RegistryValue",
+        identifiers: &[("Name", "name"), ("Value", "value"), ("ValueType", "valueType")],
+    },
+    EntityType {
+        name: "Malware",
+        identifiers: &[("Name", "name"), ("Category", "category")],
+    },
+    EntityType {
+        name: "KubernetesCluster",
+        identifiers: &[("Name", "name")],
+    },
+    EntityType {
+        name: "KubernetesNamespace",
+        identifiers: &[("Name", "name"), ("Cluster", "cluster")],
+    },
+    EntityType {
+        name: "KubernetesNode",
+        identifiers: &[("Name", "name"), ("Cluster", "cluster")],
+    },
+    EntityType {
+        name: "KubernetesPod",
+        identifiers: &[("Name", "name"), ("Namespace", "namespace"), ("Cluster", "cluster")],
+    },
+    EntityType {
+        name: "KubernetesWorkload",
+        identifiers: &[
+            ("Name", "name"),
+            ("Kind", "kind"),
+            ("Namespace", "namespace"),
+            ("Cluster", "cluster"),
+        ],
+    },
+    EntityType {
+        name: "KubernetesServiceAccount",
+        identifiers: &[("Name", "name"), ("Namespace", "namespace"), ("Cluster", "cluster")],
+    },
+    EntityType {
+        name: "KubernetesSecret",
+        identifiers: &[("Name", "name"), ("Namespace", "namespace"), ("Cluster", "cluster")],
+    },
+    EntityType {
+        name: "KubernetesService",
+        identifiers: &[("Name", "name"), ("Namespace", "namespace"), ("Cluster", "cluster")],
+    },
+    EntityType {
+        name: "KubernetesRole",
+        identifiers: &[("Name", "name"), ("Namespace", "namespace"), ("Cluster", "cluster")],
+    },
+    EntityType {
+        name: "KubernetesObject",
+        identifiers: &[
+            ("Name", "name"),
+            ("Resource", "resource"),
+            ("Namespace", "namespace"),
+            ("Cluster", "cluster"),
+        ],
+    },
+    EntityType {
+        name: "Container",
+        identifiers: &[("Name", "name"), ("Pod", "pod"), ("Namespace", "namespace")],
+    },
+    EntityType {
+        name: "ContainerImage",
+        identifiers: &[("ImageId", "name"), ("Digest", "digest"), ("Registry", "registry")],
+    },
+    EntityType {
+        name: "ContainerRegistry",
+        identifiers: &[("Registry", "name")],
+    },
 ];
 
 /// Prefix of a service account's login name.
@@ -89,7 +179,10 @@ pub fn entity_types() -> impl Iterator<Item = &'static str> {
 
 /// The identifiers of an entity type; `None` for an unknown type.
 pub fn identifiers(kind: &str) -> Option<Vec<&'static str>> {
-    TYPES.iter().find(|known| known.name == kind).map(|known| known.identifiers.iter().map(|(identifier, _)| *identifier).collect())
+    TYPES
+        .iter()
+        .find(|known| known.name == kind)
+        .map(|known| known.identifiers.iter().map(|(identifier, _)| *identifier).collect())
 }
 
 /// Makes an entity from identifier and value pairs. `None` when what names it is empty.
@@ -103,7 +196,11 @@ pub fn make(kind: &str, values: &[(&str, String)]) -> Option<Entity> {
         if value.is_empty() {
             continue;
         }
-        let field = known.identifiers.iter().find(|(known, _)| known == identifier).map(|(_, field)| *field)?;
+        let field = known
+            .identifiers
+            .iter()
+            .find(|(known, _)| known == identifier)
+            .map(|(_, field)| *field)?;
         if field == "name" {
             if name.is_empty() {
                 name.clone_from(value);
@@ -120,10 +217,18 @@ pub fn make(kind: &str, values: &[(&str, String)]) -> Option<Entity> {
             let (namespace, account) = (namespace.to_owned(), account.to_owned());
             fields.insert("namespace".to_owned(), namespace);
             fields.insert("fullName".to_owned(), name);
-            return Some(Entity { kind: "KubernetesServiceAccount".to_owned(), name: account, fields });
+            return Some(Entity {
+                kind: "KubernetesServiceAccount".to_owned(),
+                name: account,
+                fields,
+            });
         }
     }
-    Some(Entity { kind: kind.to_owned(), name, fields })
+    Some(Entity {
+        kind: kind.to_owned(),
+        name,
+        fields,
+    })
 }
 
 /// Whether an entity is one who acts: an account of any kind.

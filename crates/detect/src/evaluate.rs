@@ -32,7 +32,11 @@ pub struct Window {
 /// # Errors
 /// What the query ends with.
 pub async fn evaluate(engine: &Engine, rule: &Rule, window: Window) -> Result<Vec<Alert>, QueryError> {
-    let request = QueryRequest { now: Some(window.now), timespan: window.timespan, ..QueryRequest::default() };
+    let request = QueryRequest {
+        now: Some(window.now),
+        timespan: window.timespan,
+        ..QueryRequest::default()
+    };
     let result = engine.query(&rule.query, &request).await?;
     let row_count = result.batches.iter().map(|batch| batch.num_rows() as u64).sum();
     if row_count == 0 && rule.triggers(0) {
@@ -58,7 +62,10 @@ struct Row<'a> {
 
 impl Row<'_> {
     fn value(&self, column: &str) -> Option<&Value> {
-        self.columns.iter().position(|known| known.name == column).and_then(|index| self.cells.get(index))
+        self.columns
+            .iter()
+            .position(|known| known.name == column)
+            .and_then(|index| self.cells.get(index))
     }
 
     fn text(&self, column: &str) -> String {
@@ -92,11 +99,20 @@ struct Draft {
 }
 
 fn alerts_of(rule: &Rule, result: &QueryResult, window: Window) -> Vec<Alert> {
-    let columns: Vec<EvidenceColumn> =
-        result.columns.iter().map(|column| EvidenceColumn { name: column.name.clone(), ty: column.ty.name().to_owned() }).collect();
+    let columns: Vec<EvidenceColumn> = result
+        .columns
+        .iter()
+        .map(|column| EvidenceColumn {
+            name: column.name.clone(),
+            ty: column.ty.name().to_owned(),
+        })
+        .collect();
     let mut groups: IndexMap<String, (Draft, Vec<Vec<Value>>)> = IndexMap::new();
     for cells in result.rows() {
-        let row = Row { columns: &columns, cells: &cells };
+        let row = Row {
+            columns: &columns,
+            cells: &cells,
+        };
         let draft = draft(rule, &row);
         let key = match rule.aggregation() {
             AggregationKind::SingleAlert => String::new(),
@@ -120,16 +136,40 @@ fn alerts_of(rule: &Rule, result: &QueryResult, window: Window) -> Vec<Alert> {
             }
         }
     }
-    groups.into_values().map(|(draft, rows)| alert(rule, draft, columns.clone(), rows, window)).collect()
+    groups
+        .into_values()
+        .map(|(draft, rows)| alert(rule, draft, columns.clone(), rows, window))
+        .collect()
 }
 
 fn draft(rule: &Rule, row: &Row<'_>) -> Draft {
     let details = rule.alert_details_override.clone().unwrap_or_default();
-    let title = details.alert_display_name_format.as_deref().map_or_else(|| rule.name.clone(), |format| fill(format, row));
-    let description = details.alert_description_format.as_deref().map_or_else(|| rule.description.trim().to_owned(), |format| fill(format, row));
-    let severity = details.alert_severity_column_name.as_deref().and_then(|column| row.text(column).parse().ok()).unwrap_or(rule.severity);
-    let tactics = details.alert_tactics_column_name.as_deref().map(|column| list_of(row.value(column))).filter(|tactics| !tactics.is_empty());
-    Draft { title, description, severity, tactics: tactics.unwrap_or_else(|| rule.tactics.clone()), entities: entities_of(rule, row), cluster: row.text("Cluster") }
+    let title = details
+        .alert_display_name_format
+        .as_deref()
+        .map_or_else(|| rule.name.clone(), |format| fill(format, row));
+    let description = details
+        .alert_description_format
+        .as_deref()
+        .map_or_else(|| rule.description.trim().to_owned(), |format| fill(format, row));
+    let severity = details
+        .alert_severity_column_name
+        .as_deref()
+        .and_then(|column| row.text(column).parse().ok())
+        .unwrap_or(rule.severity);
+    let tactics = details
+        .alert_tactics_column_name
+        .as_deref()
+        .map(|column| list_of(row.value(column)))
+        .filter(|tactics| !tactics.is_empty());
+    Draft {
+        title,
+        description,
+        severity,
+        tactics: tactics.unwrap_or_else(|| rule.tactics.clone()),
+        entities: entities_of(rule, row),
+        cluster: row.text("Cluster"),
+    }
 }
 
 /// Fills `{{Column}}` with the row's cells; a column that is not there stays as written.
@@ -153,7 +193,11 @@ fn fill(format: &str, row: &Row<'_>) -> String {
 fn list_of(value: Option<&Value>) -> Vec<String> {
     match value {
         Some(Value::Array(items)) => items.iter().map(cell_text).filter(|text| !text.is_empty()).collect(),
-        Some(Value::String(text)) => text.split(',').map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect(),
+        Some(Value::String(text)) => text
+            .split(',')
+            .map(|part| part.trim().to_owned())
+            .filter(|part| !part.is_empty())
+            .collect(),
         _ => Vec::new(),
     }
 }
@@ -195,8 +239,15 @@ fn alert(rule: &Rule, draft: Draft, columns: Vec<EvidenceColumn>, rows: Vec<Vec<
     let mut last: Option<DateTime<Utc>> = None;
     for cells in &rows {
         let row = Row { columns: &columns, cells };
-        let start = row.time("FirstActivity").or_else(|| row.time("StartTime")).or_else(|| row.time("TimeGenerated"));
-        let end = row.time("LastActivity").or_else(|| row.time("EndTime")).or_else(|| row.time("TimeGenerated")).or(start);
+        let start = row
+            .time("FirstActivity")
+            .or_else(|| row.time("StartTime"))
+            .or_else(|| row.time("TimeGenerated"));
+        let end = row
+            .time("LastActivity")
+            .or_else(|| row.time("EndTime"))
+            .or_else(|| row.time("TimeGenerated"))
+            .or(start);
         first = [first, start].into_iter().flatten().min();
         last = [last, end].into_iter().flatten().max();
     }
@@ -247,7 +298,12 @@ fn alert(rule: &Rule, draft: Draft, columns: Vec<EvidenceColumn>, rows: Vec<Vec<
 fn alert_id(rule: &Rule, draft: &Draft, columns: &[EvidenceColumn], rows: &[Vec<Value>], first_activity: DateTime<Utc>) -> String {
     let mut parts: Vec<String> = vec![rule.id.clone()];
     if rule.kind == Kind::Scheduled && !draft.entities.is_empty() {
-        let mut entities: Vec<String> = draft.entities.iter().filter(|entity| entity::is_actor(entity) || entity.kind == "IP").map(Entity::key).collect();
+        let mut entities: Vec<String> = draft
+            .entities
+            .iter()
+            .filter(|entity| entity::is_actor(entity) || entity.kind == "IP")
+            .map(Entity::key)
+            .collect();
         if entities.is_empty() {
             entities = draft.entities.iter().map(Entity::key).collect();
         }
@@ -256,12 +312,20 @@ fn alert_id(rule: &Rule, draft: &Draft, columns: &[EvidenceColumn], rows: &[Vec<
         let period = i64::try_from(rule.period().as_secs()).unwrap_or(i64::MAX).max(1);
         parts.push((first_activity.timestamp() / period).to_string());
     } else {
-        let identity: Vec<usize> = ["AuditId", "Stage"].iter().filter_map(|name| columns.iter().position(|column| column.name == *name)).collect();
+        let identity: Vec<usize> = ["AuditId", "Stage"]
+            .iter()
+            .filter_map(|name| columns.iter().position(|column| column.name == *name))
+            .collect();
         let mut keys: Vec<String> = rows
             .iter()
             .map(|cells| match identity.is_empty() {
                 true => Value::Array(cells.clone()).to_string(),
-                false => identity.iter().filter_map(|index| cells.get(*index)).map(cell_text).collect::<Vec<_>>().join("|"),
+                false => identity
+                    .iter()
+                    .filter_map(|index| cells.get(*index))
+                    .map(cell_text)
+                    .collect::<Vec<_>>()
+                    .join("|"),
             })
             .collect();
         keys.sort();
@@ -288,7 +352,9 @@ fn absence_alert(rule: &Rule, window: Window) -> Alert {
 
 /// Replaces the aggregated rows of an alert by the events they name in [`AUDIT_IDS`].
 async fn events_behind(engine: &Engine, alert: &mut Alert, request: &QueryRequest) -> Result<(), QueryError> {
-    let Some(column) = column(&alert.evidence, AUDIT_IDS) else { return Ok(()) };
+    let Some(column) = column(&alert.evidence, AUDIT_IDS) else {
+        return Ok(());
+    };
     let mut ids: HashSet<String> = HashSet::new();
     for row in &alert.evidence.rows {
         if let Some(Value::Array(items)) = row.get(column) {
@@ -302,14 +368,23 @@ async fn events_behind(engine: &Engine, alert: &mut Alert, request: &QueryReques
     ids.sort();
     ids.truncate(MAX_EVIDENCE_ROWS);
     let list = Value::Array(ids.into_iter().map(Value::String).collect());
-    let query = format!("KubernetesAudit | where AuditId in (dynamic({list})) | project {EVENT_COLUMNS} | sort by TimeGenerated asc | take {MAX_EVIDENCE_ROWS}");
+    let query = format!(
+        "KubernetesAudit | where AuditId in (dynamic({list})) | project {EVENT_COLUMNS} | sort by TimeGenerated asc | take {MAX_EVIDENCE_ROWS}"
+    );
     let events = engine.query(&query, request).await?;
     let rows: Vec<Vec<Value>> = events.rows().collect();
     if rows.is_empty() {
         return Ok(());
     }
     alert.evidence = Evidence {
-        columns: events.columns.iter().map(|column| EvidenceColumn { name: column.name.clone(), ty: column.ty.name().to_owned() }).collect(),
+        columns: events
+            .columns
+            .iter()
+            .map(|column| EvidenceColumn {
+                name: column.name.clone(),
+                ty: column.ty.name().to_owned(),
+            })
+            .collect(),
         rows,
     };
     Ok(())

@@ -50,21 +50,35 @@ pub fn group(alerts: Vec<Alert>) -> Vec<Finding> {
     for alert in alerts {
         let mut who: Vec<String> = alert.entities.iter().filter(|entity| is_actor(entity)).map(Entity::key).collect();
         if who.is_empty() {
-            who = alert.entities.iter().filter(|entity| entity.kind == "IP").map(Entity::key).collect();
+            who = alert
+                .entities
+                .iter()
+                .filter(|entity| entity.kind == "IP")
+                .map(Entity::key)
+                .collect();
         }
         who.sort();
         let key = format!("{}\n{}\n{}\n{}", alert.rule, alert.severity, alert.cluster, who.join("\n"));
         groups.entry(key).or_default().push(alert);
     }
     let mut findings: Vec<Finding> = groups.into_values().filter_map(merge).collect();
-    findings.sort_by(|a, b| b.severity.cmp(&a.severity).then(a.first_activity.cmp(&b.first_activity)).then(a.rule.cmp(&b.rule)));
+    findings.sort_by(|a, b| {
+        b.severity
+            .cmp(&a.severity)
+            .then(a.first_activity.cmp(&b.first_activity))
+            .then(a.rule.cmp(&b.rule))
+    });
     findings
 }
 
 fn merge(alerts: Vec<Alert>) -> Option<Finding> {
     let titles: BTreeSet<&str> = alerts.iter().map(|alert| alert.title.as_str()).collect();
     let first = alerts.first()?;
-    let title = if titles.len() == 1 { first.title.clone() } else { format!("{} ({} times)", first.rule_name, titles.len()) };
+    let title = if titles.len() == 1 {
+        first.title.clone()
+    } else {
+        format!("{} ({} times)", first.rule_name, titles.len())
+    };
     let mut entities: Vec<Entity> = Vec::new();
     let mut evidence: Vec<IndexMap<String, Value>> = Vec::new();
     let mut seen: BTreeSet<String> = BTreeSet::new();

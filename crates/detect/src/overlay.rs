@@ -25,13 +25,21 @@ impl BatchSource {
     /// When the batch cannot be a table.
     pub fn new(table: &str, batch: RecordBatch, others: Arc<dyn TableSource>) -> datafusion::error::Result<BatchSource> {
         let provider = Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?);
-        Ok(BatchSource { table: table.to_owned(), provider, others })
+        Ok(BatchSource {
+            table: table.to_owned(),
+            provider,
+            others,
+        })
     }
 }
 
 impl TableSource for BatchSource {
     fn table(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
-        if name == self.table { Some(Arc::clone(&self.provider)) } else { self.others.table(name) }
+        if name == self.table {
+            Some(Arc::clone(&self.provider))
+        } else {
+            self.others.table(name)
+        }
     }
 }
 

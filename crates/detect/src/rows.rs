@@ -52,7 +52,10 @@ pub fn batch(schema: &Schema, table: &'static str, rows: Vec<Map<String, Value>>
     let rows: Vec<Value> = rows.into_iter().map(|row| Value::Object(fit(definition, row))).collect();
     let columns = |source: ArrowError| RowError::Columns { table, source };
     let schema = stored_schema(definition);
-    let mut decoder = ReaderBuilder::new(Arc::clone(&schema)).with_batch_size(rows.len().max(1)).build_decoder().map_err(columns)?;
+    let mut decoder = ReaderBuilder::new(Arc::clone(&schema))
+        .with_batch_size(rows.len().max(1))
+        .build_decoder()
+        .map_err(columns)?;
     decoder.serialize(&rows).map_err(columns)?;
     Ok(decoder.flush().map_err(columns)?.unwrap_or_else(|| RecordBatch::new_empty(schema)))
 }

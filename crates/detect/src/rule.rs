@@ -168,7 +168,10 @@ pub struct IncidentConfiguration {
 
 impl Default for IncidentConfiguration {
     fn default() -> IncidentConfiguration {
-        IncidentConfiguration { create_incident: true, grouping_configuration: Grouping::default() }
+        IncidentConfiguration {
+            create_incident: true,
+            grouping_configuration: Grouping::default(),
+        }
     }
 }
 
@@ -257,7 +260,9 @@ pub struct Rule {
 impl Rule {
     /// How rows become alerts.
     pub fn aggregation(&self) -> AggregationKind {
-        self.event_grouping_settings.map(|settings| settings.aggregation_kind).unwrap_or_default()
+        self.event_grouping_settings
+            .map(|settings| settings.aggregation_kind)
+            .unwrap_or_default()
     }
 
     /// How alerts become incidents.
@@ -288,7 +293,11 @@ impl Rule {
 
     /// How long it is silent after an alert.
     pub fn suppression(&self) -> Option<Duration> {
-        if self.suppression_enabled.unwrap_or(false) { self.suppression_duration } else { None }
+        if self.suppression_enabled.unwrap_or(false) {
+            self.suppression_duration
+        } else {
+            None
+        }
     }
 }
 
@@ -386,7 +395,14 @@ mod tests {
 
     #[test]
     fn durations_are_read_in_both_forms() {
-        for (text, seconds) in [("5m", 300), ("1h30m", 5_400), ("14d", 1_209_600), ("PT5M", 300), ("P1DT2H", 93_600), ("P14D", 1_209_600)] {
+        for (text, seconds) in [
+            ("5m", 300),
+            ("1h30m", 5_400),
+            ("14d", 1_209_600),
+            ("PT5M", 300),
+            ("P1DT2H", 93_600),
+            ("P14D", 1_209_600),
+        ] {
             assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
         for text in ["", "5", "m", "P5M", "5x", "PT"] {

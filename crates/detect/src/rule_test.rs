@@ -76,15 +76,32 @@ pub fn parse_cases(text: &str) -> Result<Vec<Case>, String> {
 }
 
 /// Runs the cases of a rule. `engine_over` gives an engine that sees just these batches.
-pub async fn run(rule: &Rule, tests: &str, decode: &Decode<'_>, engine_over: &dyn Fn(Vec<(String, RecordBatch)>) -> Result<Engine, String>) -> Vec<Outcome> {
+pub async fn run(
+    rule: &Rule,
+    tests: &str,
+    decode: &Decode<'_>,
+    engine_over: &dyn Fn(Vec<(String, RecordBatch)>) -> Result<Engine, String>,
+) -> Vec<Outcome> {
     let cases = match parse_cases(tests) {
         Ok(cases) => cases,
-        Err(error) => return vec![Outcome { rule: rule.id.clone(), case: "the test file".to_owned(), positive: false, failure: Some(error) }],
+        Err(error) => {
+            return vec![Outcome {
+                rule: rule.id.clone(),
+                case: "the test file".to_owned(),
+                positive: false,
+                failure: Some(error),
+            }];
+        }
     };
     let mut outcomes = Vec::with_capacity(cases.len());
     for case in cases {
         let failure = run_case(rule, &case, decode, engine_over).await.err();
-        outcomes.push(Outcome { rule: rule.id.clone(), case: case.name, positive: case.matches, failure });
+        outcomes.push(Outcome {
+            rule: rule.id.clone(),
+            case: case.name,
+            positive: case.matches,
+            failure,
+        });
     }
     outcomes
 }
@@ -118,11 +135,17 @@ async fn run_case(
     if let Some(expected) = case.severity {
         let worst = alerts.iter().map(|alert| alert.severity).max();
         if worst != Some(expected) {
-            return Err(format!("the severity must be {expected} and is {}", worst.map_or("none".to_owned(), |worst| worst.to_string())));
+            return Err(format!(
+                "the severity must be {expected} and is {}",
+                worst.map_or("none".to_owned(), |worst| worst.to_string())
+            ));
         }
     }
     for expected in &case.entities {
-        let found = alerts.iter().flat_map(|alert| &alert.entities).any(|entity| entity.kind == expected.kind && entity.name == expected.name);
+        let found = alerts
+            .iter()
+            .flat_map(|alert| &alert.entities)
+            .any(|entity| entity.kind == expected.kind && entity.name == expected.name);
         if !found {
             return Err(format!("the entity {} {} is not among those found", expected.kind, expected.name));
         }
@@ -133,7 +156,11 @@ async fn run_case(
 /// The error of a query, with the place in its text.
 pub fn message(query: &str, error: &QueryError) -> String {
     match error {
-        QueryError::Diagnostics(diagnostics) => diagnostics.iter().map(|diagnostic| diagnostic.render(query)).collect::<Vec<_>>().join("\n"),
+        QueryError::Diagnostics(diagnostics) => diagnostics
+            .iter()
+            .map(|diagnostic| diagnostic.render(query))
+            .collect::<Vec<_>>()
+            .join("\n"),
         other => other.to_string(),
     }
 }

@@ -55,7 +55,10 @@ pub enum RuleError {
 /// # Errors
 /// When the text is no rule.
 pub fn parse_rule(path: &str, text: &str) -> Result<Rule, RuleError> {
-    serde_yaml_ng::from_str(text).map_err(|error| RuleError::Yaml { path: path.to_owned(), message: error.to_string() })
+    serde_yaml_ng::from_str(text).map_err(|error| RuleError::Yaml {
+        path: path.to_owned(),
+        message: error.to_string(),
+    })
 }
 
 impl RuleSet {
@@ -80,14 +83,20 @@ impl RuleSet {
     fn add_files(&mut self, files: &[File], replace: bool) -> Result<(), RuleError> {
         let mut added: BTreeMap<String, String> = BTreeMap::new();
         for file in files {
-            let is_rule = (file.path.ends_with(".yaml") || file.path.ends_with(".yml")) && !file.path.contains("/tests/") && !file.path.starts_with("tests/");
+            let is_rule = (file.path.ends_with(".yaml") || file.path.ends_with(".yml"))
+                && !file.path.contains("/tests/")
+                && !file.path.starts_with("tests/");
             if !is_rule {
                 continue;
             }
             let rule = parse_rule(&file.path, file.text()?)?;
             let known = self.rules.get(&rule.id).map(|known| known.path.clone()).filter(|_| !replace);
             if let Some(other) = known.or_else(|| added.get(&rule.id).cloned()) {
-                return Err(RuleError::Duplicate { path: file.path.clone(), id: rule.id, other });
+                return Err(RuleError::Duplicate {
+                    path: file.path.clone(),
+                    id: rule.id,
+                    other,
+                });
             }
             let folder = file.path.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
             let tests_path = format!("{folder}tests/{}.jsonl", rule.id);
@@ -96,7 +105,14 @@ impl RuleSet {
                 None => None,
             };
             added.insert(rule.id.clone(), file.path.clone());
-            self.rules.insert(rule.id.clone(), LoadedRule { rule, path: file.path.clone(), tests });
+            self.rules.insert(
+                rule.id.clone(),
+                LoadedRule {
+                    rule,
+                    path: file.path.clone(),
+                    tests,
+                },
+            );
         }
         Ok(())
     }

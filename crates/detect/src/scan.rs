@@ -78,7 +78,9 @@ impl Timeline {
 }
 
 fn time(value: &Value) -> Option<DateTime<Utc>> {
-    DateTime::parse_from_rfc3339(value.as_str()?).ok().map(|time| time.with_timezone(&Utc))
+    DateTime::parse_from_rfc3339(value.as_str()?)
+        .ok()
+        .map(|time| time.with_timezone(&Utc))
 }
 
 /// Evaluates rules over all rows the engine sees. A rule that fails does not stop the others.
@@ -96,7 +98,10 @@ pub async fn scan<'a>(
         progress(rule);
         match scan_rule(engine, rule, timeline).await {
             Ok(found) => alerts.extend(found),
-            Err(error) => failures.push(Failure { rule: rule.id.clone(), error }),
+            Err(error) => failures.push(Failure {
+                rule: rule.id.clone(),
+                error,
+            }),
         }
     }
     (alerts, failures)
@@ -111,7 +116,16 @@ async fn scan_rule(engine: &Engine, rule: &Rule, timeline: &Timeline) -> Result<
     let mut alerts: Vec<Alert> = Vec::new();
     for end in timeline.window_ends(rule) {
         let start = end.checked_sub_signed(period).unwrap_or(DateTime::<Utc>::MIN_UTC);
-        for alert in evaluate(engine, rule, Window { now: end, timespan: Some((start, end)) }).await? {
+        for alert in evaluate(
+            engine,
+            rule,
+            Window {
+                now: end,
+                timespan: Some((start, end)),
+            },
+        )
+        .await?
+        {
             alerts.push(alert);
         }
     }

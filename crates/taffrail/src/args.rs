@@ -10,7 +10,9 @@ use taffrail_detect::Severity;
 /// An open, self-hosted SIEM and SOAR for Kubernetes.
 #[derive(Debug, Parser)]
 #[command(name = "taffrail", version, about, propagate_version = true, max_term_width = 110)]
-#[command(after_help = "Examples:\n  taffrail scan /var/log/kubernetes/audit.log          what the rules find in a log, no server needed\n  taffrail serve --data-dir /var/lib/taffrail          the server, on 127.0.0.1:8090\n  taffrail query 'KubernetesAudit | count'             KQL against a data directory or a server\n  taffrail demo                                        a server with a recorded day of attacks in it")]
+#[command(
+    after_help = "Examples:\n  taffrail scan /var/log/kubernetes/audit.log          what the rules find in a log, no server needed\n  taffrail serve --data-dir /var/lib/taffrail          the server, on 127.0.0.1:8090\n  taffrail query 'KubernetesAudit | count'             KQL against a data directory or a server\n  taffrail demo                                        a server with a recorded day of attacks in it"
+)]
 pub struct Arguments {
     /// What to do
     #[command(subcommand)]
@@ -39,7 +41,9 @@ pub enum Command {
 
 /// `scan`
 #[derive(Debug, Args)]
-#[command(after_help = "Reads JSON lines, EventList, AKS diagnostic exports, EKS CloudWatch exports and GKE log entries, plain, gzip or zstd: recognised by content.\n\nExit codes: 0 nothing at or above --fail-on, 1 something was found, 2 an error.\n\nExamples:\n  taffrail scan audit.log\n  taffrail scan --format sarif logs/ > findings.sarif\n  kubectl logs -n kube-system kube-apiserver-node | taffrail scan -")]
+#[command(
+    after_help = "Reads JSON lines, EventList, AKS diagnostic exports, EKS CloudWatch exports and GKE log entries, plain, gzip or zstd: recognised by content.\n\nExit codes: 0 nothing at or above --fail-on, 1 something was found, 2 an error.\n\nExamples:\n  taffrail scan audit.log\n  taffrail scan --format sarif logs/ > findings.sarif\n  kubectl logs -n kube-system kube-apiserver-node | taffrail scan -"
+)]
 pub struct ScanOptions {
     /// Files, directories and globs; - for standard input
     #[arg(required = true, value_name = "PATH")]
@@ -87,7 +91,9 @@ pub enum ScanFormat {
 
 /// `serve`
 #[derive(Debug, Args)]
-#[command(after_help = "Settings come from the defaults, then the configuration file, then TAFFRAIL_* variables, then these options.\nSee all keys with --print-config.")]
+#[command(
+    after_help = "Settings come from the defaults, then the configuration file, then TAFFRAIL_* variables, then these options.\nSee all keys with --print-config."
+)]
 pub struct ServeOptions {
     /// Configuration file (TOML)
     #[arg(long, value_name = "FILE", env = "TAFFRAIL_CONFIG")]
@@ -114,7 +120,9 @@ pub struct ServeOptions {
 
 /// `query`
 #[derive(Debug, Args)]
-#[command(after_help = "Without a query: a prompt on a terminal, else the query is read from standard input.\n\nExamples:\n  taffrail query 'KubernetesAudit | summarize count() by Verb'\n  taffrail query --server https://taffrail.example --format csv 'SecurityAlert | take 10'\n  taffrail query --batch < queries.jsonl")]
+#[command(
+    after_help = "Without a query: a prompt on a terminal, else the query is read from standard input.\n\nExamples:\n  taffrail query 'KubernetesAudit | summarize count() by Verb'\n  taffrail query --server https://taffrail.example --format csv 'SecurityAlert | take 10'\n  taffrail query --batch < queries.jsonl"
+)]
 pub struct QueryOptions {
     /// KQL
     pub query: Option<String>,
@@ -202,5 +210,8 @@ pub struct DemoOptions {
 }
 
 fn severity(text: &str) -> Result<Severity, String> {
-    Severity::ALL.into_iter().find(|known| known.as_str().eq_ignore_ascii_case(text)).ok_or_else(|| "one of informational, low, medium, high".to_owned())
+    Severity::ALL
+        .into_iter()
+        .find(|known| known.as_str().eq_ignore_ascii_case(text))
+        .ok_or_else(|| "one of informational, low, medium, high".to_owned())
 }

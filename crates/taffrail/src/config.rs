@@ -162,25 +162,38 @@ impl Default for Config {
 
 impl Default for Log {
     fn default() -> Log {
-        Log { level: "info".to_owned(), format: LogFormat::Text }
+        Log {
+            level: "info".to_owned(),
+            format: LogFormat::Text,
+        }
     }
 }
 
 impl Default for Ingest {
     fn default() -> Ingest {
-        Ingest { max_body: Size(64 << 20), max_decompressed: Size(512 << 20) }
+        Ingest {
+            max_body: Size(64 << 20),
+            max_decompressed: Size(512 << 20),
+        }
     }
 }
 
 impl Default for Lake {
     fn default() -> Lake {
-        Lake { flush_interval: Interval(Duration::from_secs(30)), flush_size: Size(64 << 20) }
+        Lake {
+            flush_interval: Interval(Duration::from_secs(30)),
+            flush_size: Size(64 << 20),
+        }
     }
 }
 
 impl Default for Query {
     fn default() -> Query {
-        Query { memory: Size(2 << 30), max_rows: 500_000, timeout: Interval(Duration::from_secs(180)) }
+        Query {
+            memory: Size(2 << 30),
+            max_rows: 500_000,
+            timeout: Interval(Duration::from_secs(180)),
+        }
     }
 }
 
@@ -206,7 +219,12 @@ impl<'de> Deserialize<'de> for Size {
             "tb" => 1_000_000_000_000,
             _ => return Err(bad()),
         };
-        number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).map(Size).ok_or_else(bad)
+        number
+            .parse::<u64>()
+            .ok()
+            .and_then(|number| number.checked_mul(unit))
+            .map(Size)
+            .ok_or_else(bad)
     }
 }
 
@@ -217,7 +235,9 @@ pub struct Interval(pub Duration);
 impl<'de> Deserialize<'de> for Interval {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Interval, D::Error> {
         let text = String::deserialize(deserializer)?;
-        taffrail_detect::rule::parse_duration(&text).map(Interval).map_err(serde::de::Error::custom)
+        taffrail_detect::rule::parse_duration(&text)
+            .map(Interval)
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -270,16 +290,23 @@ mod tests {
 
     #[test]
     fn the_commented_keys_exist() {
-        let text = DOCUMENTED.replace("# content_dir", "content_dir").replace("# cert", "cert").replace("# key", "key");
+        let text = DOCUMENTED
+            .replace("# content_dir", "content_dir")
+            .replace("# cert", "cert")
+            .replace("# key", "key");
         let config: Config = toml::from_str(&text).expect("valid");
         assert!(config.content_dir.is_some() && config.tls.cert.is_some() && config.tls.key.is_some());
     }
 
     #[test]
     fn an_unknown_key_is_named() {
-        let error = toml::from_str::<Config>("listne = \"127.0.0.1:1\"").expect_err("no such key").to_string();
+        let error = toml::from_str::<Config>("listne = \"127.0.0.1:1\"")
+            .expect_err("no such key")
+            .to_string();
         assert!(error.contains("listne"), "{error}");
-        let error = toml::from_str::<Config>("[lake]\nflush_size = \"64 bananas\"").expect_err("no size").to_string();
+        let error = toml::from_str::<Config>("[lake]\nflush_size = \"64 bananas\"")
+            .expect_err("no size")
+            .to_string();
         assert!(error.contains("64 bananas"), "{error}");
     }
 }

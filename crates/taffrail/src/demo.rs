@@ -34,17 +34,45 @@ const ENOUGH: i64 = 10;
 pub async fn run(options: DemoOptions) -> anyhow::Result<u8> {
     let temporary = match &options.data_dir {
         Some(_) => None,
-        None => Some(tempfile::Builder::new().prefix("taffrail-demo-").tempdir().context("cannot make a temporary directory")?),
+        None => Some(
+            tempfile::Builder::new()
+                .prefix("taffrail-demo-")
+                .tempdir()
+                .context("cannot make a temporary directory")?,
+        ),
     };
-    let data_dir = options.data_dir.clone().or(temporary.as_ref().map(|folder| folder.path().to_owned())).unwrap_or_default();
-    let mut config = Config { data_dir, listen: options.listen, ..Config::default() };
+    let data_dir = options
+        .data_dir
+        .clone()
+        .or(temporary.as_ref().map(|folder| folder.path().to_owned()))
+        .unwrap_or_default();
+    let mut config = Config {
+        data_dir,
+        listen: options.listen,
+        ..Config::default()
+    };
     config.log.level = "warn".to_owned();
     log_to_standard_error(&config)?;
 
     let running = Running::start(&config).await?;
     let now = Utc::now();
-    let (_, ingest) = running.state.add_token("demo: audit webhook", Scope::Ingest { source: Some("kubernetes-audit".to_owned()), cluster: None }, None, "demo", now).await?;
-    let (_, reader) = running.state.add_token("demo: API", Scope::Api { role: Role::Reader }, None, "demo", now).await?;
+    let (_, ingest) = running
+        .state
+        .add_token(
+            "demo: audit webhook",
+            Scope::Ingest {
+                source: Some("kubernetes-audit".to_owned()),
+                cluster: None,
+            },
+            None,
+            "demo",
+            now,
+        )
+        .await?;
+    let (_, reader) = running
+        .state
+        .add_token("demo: API", Scope::Api { role: Role::Reader }, None, "demo", now)
+        .await?;
     running.announce();
     println!("  token:     {reader}");
     std::io::stdout().flush()?;
@@ -57,7 +85,10 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<u8> {
         loop {
             let page = state.incidents(&Filter::default(), Sort::default(), Order::default(), 1, 0).await?;
             if page.total >= ENOUGH {
-                println!("Ready: {sent} events in, {} incidents so far. Open {url} and sign in. Ctrl+C ends the demo.", page.total);
+                println!(
+                    "Ready: {sent} events in, {} incidents so far. Open {url} and sign in. Ctrl+C ends the demo.",
+                    page.total
+                );
                 std::io::stdout().flush()?;
                 return anyhow::Ok(());
             }
@@ -88,20 +119,41 @@ async fn failure(replaying: tokio::task::JoinHandle<anyhow::Result<()>>) {
 }
 
 async fn replay(url: &str, token: &str) -> anyhow::Result<usize> {
-    let file = Content::embedded().file(LOG)?.context("this binary was built without the demo's recording")?;
+    let file = Content::embedded()
+        .file(LOG)?
+        .context("this binary was built without the demo's recording")?;
     let text = zstd::decode_all(&*file.bytes).context("the demo's recording is damaged")?;
-    let mut events: Vec<Value> = serde_json::Deserializer::from_slice(&text).into_iter().collect::<Result<_, _>>().context("the demo's recording is damaged")?;
+    let mut events: Vec<Value> = serde_json::Deserializer::from_slice(&text)
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .context("the demo's recording is damaged")?;
     move_to_now(&mut events);
 
     let client = reqwest::Client::new();
     let address = format!("{url}/ingest/kubernetes-audit/{CLUSTER}");
-    let bar = if std::io::stderr().is_terminal() { ProgressBar::new(events.len() as u64) } else { ProgressBar::hidden() };
-    bar.set_style(ProgressStyle::with_template("  replaying {wide_bar} {pos}/{len} events").unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let bar = if std::io::stderr().is_terminal() {
+        ProgressBar::new(events.len() as u64)
+    } else {
+        ProgressBar::hidden()
+    };
+    bar.set_style(
+        ProgressStyle::with_template("  replaying {wide_bar} {pos}/{len} events").unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
     for batch in events.chunks(BATCH) {
         let body = serde_json::json!({ "kind": "EventList", "apiVersion": "audit.k8s.io/v1", "metadata": {}, "items": batch });
-        let response = client.post(&address).bearer_auth(token).json(&body).send().await.context("cannot reach the server")?;
+        let response = client
+            .post(&address)
+            .bearer_auth(token)
+            .json(&body)
+            .send()
+            .await
+            .context("cannot reach the server")?;
         if !response.status().is_success() {
-            bail!("the server answered {}: {}", response.status(), response.text().await.unwrap_or_default());
+            bail!(
+                "the server answered {}: {}",
+                response.status(),
+                response.text().await.unwrap_or_default()
+            );
         }
         bar.inc(batch.len() as u64);
     }
@@ -124,5 +176,7 @@ fn move_to_now(events: &mut [Value]) {
 }
 
 fn time(value: &Value) -> Option<DateTime<Utc>> {
-    DateTime::parse_from_rfc3339(value.as_str()?).ok().map(|time| time.with_timezone(&Utc))
+    DateTime::parse_from_rfc3339(value.as_str()?)
+        .ok()
+        .map(|time| time.with_timezone(&Utc))
 }

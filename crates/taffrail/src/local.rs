@@ -32,7 +32,11 @@ pub fn engine(schema: &Arc<Schema>, batches: Batches) -> anyhow::Result<Engine> 
         tables.entry(table).or_default().push(batch);
     }
     let source = MemorySource::new(Arc::clone(schema), tables)?;
-    Ok(Engine::new(Arc::clone(schema) as Arc<dyn taffrail_kql::catalog::Schema>, Arc::new(source), EngineOptions::default()))
+    Ok(Engine::new(
+        Arc::clone(schema) as Arc<dyn taffrail_kql::catalog::Schema>,
+        Arc::new(source),
+        EngineOptions::default(),
+    ))
 }
 
 /// The built-in rules and those of further directories.

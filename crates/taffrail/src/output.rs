@@ -55,12 +55,21 @@ pub fn print(answer: &Answer, format: QueryFormat, out: &mut dyn Write) -> anyho
 }
 
 fn object(answer: &Answer, row: &[Value]) -> Value {
-    Value::Object(answer.columns.iter().map(|(name, _)| name.clone()).zip(row.iter().cloned()).collect())
+    Value::Object(
+        answer
+            .columns
+            .iter()
+            .map(|(name, _)| name.clone())
+            .zip(row.iter().cloned())
+            .collect(),
+    )
 }
 
 fn print_table(answer: &Answer, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(answer.columns.iter().map(|(name, _)| name));
     for row in &answer.rows {
         table.add_row(row.iter().map(text));

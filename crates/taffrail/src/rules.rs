@@ -36,7 +36,9 @@ fn list(rules: &RuleSet, format: RulesFormat) -> anyhow::Result<u8> {
         writeln!(out)?;
         return Ok(DONE);
     }
-    let columns = ["Severity", "Id", "Name", "Kind", "Techniques", "Tests"].map(|name| (name.to_owned(), "string".to_owned())).to_vec();
+    let columns = ["Severity", "Id", "Name", "Kind", "Techniques", "Tests"]
+        .map(|name| (name.to_owned(), "string".to_owned()))
+        .to_vec();
     let mut sorted: Vec<_> = rules.iter().collect();
     sorted.sort_by(|a, b| b.rule.severity.cmp(&a.rule.severity).then(a.rule.id.cmp(&b.rule.id)));
     let rows = sorted
@@ -47,10 +49,20 @@ fn list(rules: &RuleSet, format: RulesFormat) -> anyhow::Result<u8> {
                 Kind::Nrt => "NRT".to_owned(),
                 Kind::Scheduled => format!("every {}", taffrail_detect::rule::format_duration(rule.frequency())),
             };
-            let tests = loaded.tests.as_ref().map_or(0, |tests| tests.lines().filter(|line| !line.trim().is_empty()).count());
-            [rule.severity.to_string(), rule.id.clone(), rule.name.clone(), kind, rule.relevant_techniques.join(" "), tests.to_string()]
-                .map(serde_json::Value::String)
-                .to_vec()
+            let tests = loaded
+                .tests
+                .as_ref()
+                .map_or(0, |tests| tests.lines().filter(|line| !line.trim().is_empty()).count());
+            [
+                rule.severity.to_string(),
+                rule.id.clone(),
+                rule.name.clone(),
+                kind,
+                rule.relevant_techniques.join(" "),
+                tests.to_string(),
+            ]
+            .map(serde_json::Value::String)
+            .to_vec()
         })
         .collect();
     output::print(&Answer { columns, rows }, QueryFormat::Table, &mut out)?;
@@ -58,7 +70,9 @@ fn list(rules: &RuleSet, format: RulesFormat) -> anyhow::Result<u8> {
 }
 
 fn show(rules: &RuleSet, id: &str, format: RulesFormat) -> anyhow::Result<u8> {
-    let Some(loaded) = rules.get(id) else { bail!("there is no rule {id}; taffrail rules list shows them") };
+    let Some(loaded) = rules.get(id) else {
+        bail!("there is no rule {id}; taffrail rules list shows them")
+    };
     let mut out = std::io::stdout().lock();
     match format {
         RulesFormat::Json => serde_json::to_writer_pretty(&mut out, &loaded.rule)?,
@@ -77,7 +91,14 @@ fn lint_all(content: &Content, rules: &RuleSet, format: RulesFormat) -> anyhow::
         for remark in lint(&engine, &loaded.rule) {
             errors += usize::from(remark.error);
             if format == RulesFormat::Text {
-                writeln!(out, "{}: {} in {}: {}", loaded.path, if remark.error { "error" } else { "warning" }, remark.field, remark.message)?;
+                writeln!(
+                    out,
+                    "{}: {} in {}: {}",
+                    loaded.path,
+                    if remark.error { "error" } else { "warning" },
+                    remark.field,
+                    remark.message
+                )?;
             }
             reports.push(json!({ "rule": loaded.rule.id, "path": loaded.path, "error": remark.error, "field": remark.field, "message": remark.message }));
         }
@@ -111,7 +132,11 @@ async fn test_all(content: &Content, rules: &RuleSet, only: &[String], format: R
     let mut out = std::io::stdout().lock();
     let failed = outcomes.iter().filter(|outcome| outcome.failure.is_some()).count();
     match format {
-        RulesFormat::Json => writeln!(out, "{}", serde_json::to_string_pretty(&json!({ "outcomes": outcomes, "untested": untested }))?)?,
+        RulesFormat::Json => writeln!(
+            out,
+            "{}",
+            serde_json::to_string_pretty(&json!({ "outcomes": outcomes, "untested": untested }))?
+        )?,
         RulesFormat::Text => {
             for outcome in &outcomes {
                 if let Some(failure) = &outcome.failure {
@@ -119,7 +144,10 @@ async fn test_all(content: &Content, rules: &RuleSet, only: &[String], format: R
                 }
             }
             for rule in &untested {
-                writeln!(out, "FAIL {rule}: a rule needs events that must match and events that must not, in tests/{rule}.jsonl beside it")?;
+                writeln!(
+                    out,
+                    "FAIL {rule}: a rule needs events that must match and events that must not, in tests/{rule}.jsonl beside it"
+                )?;
             }
             writeln!(out, "{} passed, {} failed", outcomes.len() - failed, failed + untested.len())?;
         }
@@ -128,10 +156,18 @@ async fn test_all(content: &Content, rules: &RuleSet, only: &[String], format: R
 }
 
 fn decode(schema: &Schema, source: &str, bytes: &[u8]) -> Result<Vec<(String, RecordBatch)>, String> {
-    let context = Context { cluster: "test".to_owned(), received: Utc::now(), schema, origin: "rule test".to_owned() };
+    let context = Context {
+        cluster: "test".to_owned(),
+        received: Utc::now(),
+        schema,
+        origin: "rule test".to_owned(),
+    };
     let decoded = taffrail_sources::decode(source, bytes, &context).map_err(|error| error.to_string())?;
     if let Some(letter) = decoded.dead.first() {
-        return Err(format!("event {} cannot be read: {}: {}", letter.record, letter.reason, letter.detail));
+        return Err(format!(
+            "event {} cannot be read: {}: {}",
+            letter.record, letter.reason, letter.detail
+        ));
     }
     Ok(decoded.batches)
 }

@@ -30,7 +30,18 @@ const NEVER: &[(&str, &[&str])] = &[
 /// What `cargo metadata` says of the workspace's own packages.
 fn packages() -> Vec<Value> {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
-    let output = Command::new(env!("CARGO")).args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path", manifest]).output().expect("cargo metadata");
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "metadata",
+            "--no-deps",
+            "--offline",
+            "--format-version",
+            "1",
+            "--manifest-path",
+            manifest,
+        ])
+        .output()
+        .expect("cargo metadata");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     metadata["packages"].as_array().expect("packages").clone()
@@ -44,7 +55,10 @@ fn direct() -> BTreeMap<String, BTreeSet<String>> {
         .map(|package| {
             let dependencies = package["dependencies"].as_array().expect("dependencies");
             let product = dependencies.iter().filter(|dependency| dependency["kind"].is_null());
-            (text(&package["name"]), product.map(|dependency| text(&dependency["name"])).collect())
+            (
+                text(&package["name"]),
+                product.map(|dependency| text(&dependency["name"])).collect(),
+            )
         })
         .collect()
 }
@@ -59,7 +73,10 @@ fn crates_depend_downwards_only() {
         let own = floor(&name).unwrap_or_else(|| panic!("{name} stands on no floor: add it to FLOORS and to ARCHITECTURE.md"));
         for dependency in dependencies.iter().filter(|dependency| dependency.starts_with("taffrail")) {
             let below = floor(dependency).unwrap_or_else(|| panic!("{dependency} stands on no floor"));
-            assert!(below < own, "{name} (floor {own}) depends on {dependency} (floor {below}): arrows point down only");
+            assert!(
+                below < own,
+                "{name} (floor {own}) depends on {dependency} (floor {below}): arrows point down only"
+            );
         }
     }
 }
@@ -73,7 +90,10 @@ fn crates_do_not_know_what_they_must_never_know() {
         let mut open = vec![*name];
         while let Some(current) = open.pop() {
             for dependency in direct.get(current).into_iter().flatten() {
-                assert!(!never.contains(&dependency.as_str()), "{name} must never know {dependency}, and {current} depends on it");
+                assert!(
+                    !never.contains(&dependency.as_str()),
+                    "{name} must never know {dependency}, and {current} depends on it"
+                );
                 if dependency.starts_with("taffrail") && seen.insert(dependency) {
                     open.push(dependency);
                 }
@@ -87,7 +107,14 @@ fn the_map_names_every_crate() {
     let map = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../ARCHITECTURE.md")).expect("ARCHITECTURE.md");
     for package in packages() {
         let manifest = package["manifest_path"].as_str().expect("a path");
-        let folder = Path::new(manifest).parent().and_then(Path::file_name).and_then(|name| name.to_str()).expect("a folder");
-        assert!(map.contains(&format!("crates/{folder}")), "ARCHITECTURE.md does not name crates/{folder}");
+        let folder = Path::new(manifest)
+            .parent()
+            .and_then(Path::file_name)
+            .and_then(|name| name.to_str())
+            .expect("a folder");
+        assert!(
+            map.contains(&format!("crates/{folder}")),
+            "ARCHITECTURE.md does not name crates/{folder}"
+        );
     }
 }

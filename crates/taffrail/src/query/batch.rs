@@ -25,7 +25,11 @@ pub async fn run(target: &Target) -> anyhow::Result<u8> {
         let answer = match serde_json::from_str::<Request>(&line) {
             Ok(request) => match target.ask(&request.query).await {
                 Ok(answer) => {
-                    let columns: Vec<Value> = answer.columns.iter().map(|(name, ty)| json!({ "name": name, "type": ty })).collect();
+                    let columns: Vec<Value> = answer
+                        .columns
+                        .iter()
+                        .map(|(name, ty)| json!({ "name": name, "type": ty }))
+                        .collect();
                     json!({ "id": request.id, "columns": columns, "rows": answer.rows })
                 }
                 Err(failure) => json!({ "id": request.id, "error": failure.summary }),

@@ -52,12 +52,18 @@ impl Local {
     /// When the built-in tables cannot be loaded.
     pub fn without_rows() -> anyhow::Result<Local> {
         let schema = local::schema(&Content::embedded())?;
-        Ok(Local { engine: local::engine(&schema, Vec::new())? })
+        Ok(Local {
+            engine: local::engine(&schema, Vec::new())?,
+        })
     }
 
     /// Asks.
     pub async fn ask(&self, query: &str) -> Result<Answer, Failure> {
-        let result = self.engine.query(query, &QueryRequest::default()).await.map_err(|error| failure(query, &error))?;
+        let result = self
+            .engine
+            .query(query, &QueryRequest::default())
+            .await
+            .map_err(|error| failure(query, &error))?;
         for warning in &result.warnings {
             anstream::eprintln!("{}", warning.render(query).trim_end());
         }
@@ -65,7 +71,11 @@ impl Local {
             anstream::eprintln!("warning: there are more rows; this is the first {}", result.len());
         }
         Ok(Answer {
-            columns: result.columns.iter().map(|column| (column.name.clone(), column.ty.name().to_owned())).collect(),
+            columns: result
+                .columns
+                .iter()
+                .map(|column| (column.name.clone(), column.ty.name().to_owned()))
+                .collect(),
             rows: result.rows().collect(),
         })
     }
@@ -75,15 +85,25 @@ impl Local {
     /// # Errors
     /// When the query is not valid.
     pub async fn explain(&self, query: &str) -> anyhow::Result<String> {
-        self.engine.explain(query, &QueryRequest::default()).await.map_err(|error| anyhow::anyhow!(failure(query, &error).detail))
+        self.engine
+            .explain(query, &QueryRequest::default())
+            .await
+            .map_err(|error| anyhow::anyhow!(failure(query, &error).detail))
     }
 
     /// What could stand at a byte offset: text and what it is.
     pub fn complete(&self, text: &str, offset: usize) -> Vec<(String, String)> {
-        self.engine.complete(text, offset).into_iter().map(|completion| (completion.insert, completion.detail)).collect()
+        self.engine
+            .complete(text, offset)
+            .into_iter()
+            .map(|completion| (completion.insert, completion.detail))
+            .collect()
     }
 }
 
 fn failure(query: &str, error: &QueryError) -> Failure {
-    Failure { summary: error.to_string(), detail: taffrail_detect::rule_test::message(query, error) }
+    Failure {
+        summary: error.to_string(),
+        detail: taffrail_detect::rule_test::message(query, error),
+    }
 }

@@ -69,7 +69,9 @@ pub async fn run(options: QueryOptions) -> anyhow::Result<u8> {
         }
     };
     if options.explain {
-        let Target::Local(local) = &target else { bail!("--explain needs a data directory") };
+        let Target::Local(local) = &target else {
+            bail!("--explain needs a data directory")
+        };
         println!("{}", local.explain(&query).await?);
         return Ok(DONE);
     }

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use reedline::{
-    ColumnarMenu, Completer, CompletionResult, DefaultHinter, Emacs, FileBackedHistory, KeyCode, KeyModifiers, MenuBuilder, Prompt, PromptEditMode, PromptHistorySearch,
-    PromptHistorySearchStatus, Reedline, ReedlineEvent, ReedlineMenu, Signal, Span, Suggestion, ValidationResult, Validator, default_emacs_keybindings,
+    ColumnarMenu, Completer, CompletionResult, DefaultHinter, Emacs, FileBackedHistory, KeyCode, KeyModifiers, MenuBuilder, Prompt,
+    PromptEditMode, PromptHistorySearch, PromptHistorySearchStatus, Reedline, ReedlineEvent, ReedlineMenu, Signal, Span, Suggestion,
+    ValidationResult, Validator, default_emacs_keybindings,
 };
 
 use crate::DONE;
@@ -36,7 +37,11 @@ impl Prompt for KqlPrompt {
     }
 
     fn render_prompt_history_search_indicator(&self, search: PromptHistorySearch) -> Cow<'_, str> {
-        let failing = if matches!(search.status, PromptHistorySearchStatus::Failing) { "failing " } else { "" };
+        let failing = if matches!(search.status, PromptHistorySearchStatus::Failing) {
+            "failing "
+        } else {
+            ""
+        };
         format!("({failing}search: {}) ", search.term).into()
     }
 }
@@ -46,7 +51,11 @@ struct Ends;
 
 impl Validator for Ends {
     fn validate(&self, line: &str) -> ValidationResult {
-        if complete(line) { ValidationResult::Complete } else { ValidationResult::Incomplete }
+        if complete(line) {
+            ValidationResult::Complete
+        } else {
+            ValidationResult::Incomplete
+        }
     }
 }
 
@@ -71,14 +80,21 @@ struct Completions(Arc<Target>);
 
 impl Completer for Completions {
     fn complete(&mut self, line: &str, position: usize) -> CompletionResult {
-        let start = line[..position].rfind(|c: char| !(c.is_alphanumeric() || c == '_')).map_or(0, |index| index + line[index..].chars().next().map_or(1, char::len_utf8));
+        let start = line[..position]
+            .rfind(|c: char| !(c.is_alphanumeric() || c == '_'))
+            .map_or(0, |index| index + line[index..].chars().next().map_or(1, char::len_utf8));
         let typed = line[start..position].to_lowercase();
         let suggestions: Vec<Suggestion> = self
             .0
             .complete(line, position)
             .into_iter()
             .filter(|(text, _)| text.to_lowercase().starts_with(&typed))
-            .map(|(value, detail)| Suggestion { value, description: (!detail.is_empty()).then_some(detail), span: Span::new(start, position), ..Suggestion::default() })
+            .map(|(value, detail)| Suggestion {
+                value,
+                description: (!detail.is_empty()).then_some(detail),
+                span: Span::new(start, position),
+                ..Suggestion::default()
+            })
             .collect();
         CompletionResult::fresh(suggestions)
     }
@@ -88,12 +104,22 @@ impl Completer for Completions {
 pub async fn run(target: Target, format: QueryFormat) -> anyhow::Result<u8> {
     let target = Arc::new(target);
     let mut keys = default_emacs_keybindings();
-    keys.add_binding(KeyModifiers::NONE, KeyCode::Tab, ReedlineEvent::UntilFound(vec![ReedlineEvent::Menu("completion".to_owned()), ReedlineEvent::MenuNext]));
-    keys.add_binding(KeyModifiers::ALT, KeyCode::Enter, ReedlineEvent::Edit(vec![reedline::EditCommand::InsertNewline]));
+    keys.add_binding(
+        KeyModifiers::NONE,
+        KeyCode::Tab,
+        ReedlineEvent::UntilFound(vec![ReedlineEvent::Menu("completion".to_owned()), ReedlineEvent::MenuNext]),
+    );
+    keys.add_binding(
+        KeyModifiers::ALT,
+        KeyCode::Enter,
+        ReedlineEvent::Edit(vec![reedline::EditCommand::InsertNewline]),
+    );
     let mut editor = Reedline::create()
         .with_validator(Box::new(Ends))
         .with_completer(Box::new(Completions(Arc::clone(&target))))
-        .with_menu(ReedlineMenu::EngineCompleter(Box::new(ColumnarMenu::default().with_name("completion"))))
+        .with_menu(ReedlineMenu::EngineCompleter(Box::new(
+            ColumnarMenu::default().with_name("completion"),
+        )))
         .with_hinter(Box::new(DefaultHinter::default()))
         .with_edit_mode(Box::new(Emacs::new(keys)));
     if let Some(path) = history_file() {
@@ -118,7 +144,9 @@ pub async fn run(target: Target, format: QueryFormat) -> anyhow::Result<u8> {
                 match text.as_str() {
                     "" => {}
                     "exit" | "quit" | ".exit" | ".quit" => return Ok(DONE),
-                    "help" | ".help" => anstream::println!("Type a query, for example: KubernetesAudit | summarize count() by Verb\nexit ends."),
+                    "help" | ".help" => {
+                        anstream::println!("Type a query, for example: KubernetesAudit | summarize count() by Verb\nexit ends.")
+                    }
                     query => match target.ask(query).await {
                         Ok(answer) => output::print(&answer, format, &mut std::io::stdout().lock())?,
                         Err(failure) => anstream::eprintln!("{}", failure.detail.trim_end()),
@@ -133,7 +161,9 @@ pub async fn run(target: Target, format: QueryFormat) -> anyhow::Result<u8> {
 
 fn history_file() -> Option<std::path::PathBuf> {
     let state = std::env::var_os("XDG_STATE_HOME").map(std::path::PathBuf::from);
-    let folder = state.or_else(|| std::env::var_os("HOME").map(|home| std::path::Path::new(&home).join(".local/state")))?.join("taffrail");
+    let folder = state
+        .or_else(|| std::env::var_os("HOME").map(|home| std::path::Path::new(&home).join(".local/state")))?
+        .join("taffrail");
     std::fs::create_dir_all(&folder).ok()?;
     Some(folder.join("history.txt"))
 }

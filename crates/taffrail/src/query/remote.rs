@@ -40,31 +40,59 @@ impl Remote {
     /// # Errors
     /// When no client can be made.
     pub fn new(server: &str) -> anyhow::Result<Remote> {
-        let client = reqwest::Client::builder().connect_timeout(Duration::from_secs(10)).build().context("cannot make an HTTP client")?;
+        let client = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(10))
+            .build()
+            .context("cannot make an HTTP client")?;
         let url = format!("{}/v1/workspaces/default/query", server.trim_end_matches('/'));
-        Ok(Remote { client, url, token: std::env::var("TAFFRAIL_TOKEN").ok().filter(|token| !token.is_empty()) })
+        Ok(Remote {
+            client,
+            url,
+            token: std::env::var("TAFFRAIL_TOKEN").ok().filter(|token| !token.is_empty()),
+        })
     }
 
     /// Asks.
     pub async fn ask(&self, query: &str) -> Result<Answer, Failure> {
-        let mut request = self.client.post(&self.url).header("Prefer", "wait=600").json(&json!({ "query": query }));
+        let mut request = self
+            .client
+            .post(&self.url)
+            .header("Prefer", "wait=600")
+            .json(&json!({ "query": query }));
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
-        let response = request.send().await.map_err(|error| plain(format!("cannot reach {}: {error}", self.url)))?;
+        let response = request
+            .send()
+            .await
+            .map_err(|error| plain(format!("cannot reach {}: {error}", self.url)))?;
         let status = response.status();
-        let body = response.text().await.map_err(|error| plain(format!("the answer of {} broke off: {error}", self.url)))?;
+        let body = response
+            .text()
+            .await
+            .map_err(|error| plain(format!("the answer of {} broke off: {error}", self.url)))?;
         if !status.is_success() {
             return Err(refusal(status, &body));
         }
-        let response: Response = serde_json::from_str(&body).map_err(|error| plain(format!("the answer of {} is not understood: {error}", self.url)))?;
-        let table = response.tables.into_iter().next().ok_or_else(|| plain("the answer has no table".to_owned()))?;
-        Ok(Answer { columns: table.columns.into_iter().map(|column| (column.name, column.ty)).collect(), rows: table.rows })
+        let response: Response =
+            serde_json::from_str(&body).map_err(|error| plain(format!("the answer of {} is not understood: {error}", self.url)))?;
+        let table = response
+            .tables
+            .into_iter()
+            .next()
+            .ok_or_else(|| plain("the answer has no table".to_owned()))?;
+        Ok(Answer {
+            columns: table.columns.into_iter().map(|column| (column.name, column.ty)).collect(),
+            rows: table.rows,
+        })
     }
 }
 
 fn plain(text: String) -> Failure {
-    Failure { detail: format!("error: {text}"), summary: text }
+    Failure {
+        detail: format!("error: {text}"),
+        summary: text,
+    }
 }
 
 fn refusal(status: reqwest::StatusCode, body: &str) -> Failure {

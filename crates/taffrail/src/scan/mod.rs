@@ -43,11 +43,18 @@ pub async fn run(options: ScanOptions) -> anyhow::Result<u8> {
     if !options.only.is_empty() {
         rules.retain(|rule| options.only.iter().any(|text| rule.id.contains(text.as_str())));
         if rules.is_empty() {
-            bail!("no rule has {} in its id; taffrail rules list shows them", options.only.join(" or "));
+            bail!(
+                "no rule has {} in its id; taffrail rules list shows them",
+                options.only.join(" or ")
+            );
         }
     }
     if taffrail_sources::Catalogue::source(&options.source).is_none() {
-        bail!("there is no source {}; known are {}", options.source, taffrail_sources::Catalogue::names());
+        bail!(
+            "there is no source {}; known are {}",
+            options.source,
+            taffrail_sources::Catalogue::names()
+        );
     }
     let paths = expand(&options.paths)?;
     let progress = progress_bar(&options, &paths);
@@ -78,7 +85,10 @@ pub async fn run(options: ScanOptions) -> anyhow::Result<u8> {
     .await;
     progress.finish_and_clear();
 
-    let findings: Vec<Finding> = group(alerts).into_iter().filter(|finding| finding.severity >= options.min_severity).collect();
+    let findings: Vec<Finding> = group(alerts)
+        .into_iter()
+        .filter(|finding| finding.severity >= options.min_severity)
+        .collect();
     let mut out = std::io::stdout().lock();
     match options.format {
         ScanFormat::Text => text::print(&findings, input.records, rules.len(), &mut anstream::AutoStream::auto(out))?,
@@ -104,8 +114,15 @@ pub async fn run(options: ScanOptions) -> anyhow::Result<u8> {
         anstream::eprintln!("error: {failure}");
     }
     for failure in &failures {
-        let query = rules.get(&failure.rule).map(|loaded| loaded.rule.query.as_str()).unwrap_or_default();
-        anstream::eprintln!("error: the rule {} failed: {}", failure.rule, taffrail_detect::rule_test::message(query, &failure.error));
+        let query = rules
+            .get(&failure.rule)
+            .map(|loaded| loaded.rule.query.as_str())
+            .unwrap_or_default();
+        anstream::eprintln!(
+            "error: the rule {} failed: {}",
+            failure.rule,
+            taffrail_detect::rule_test::message(query, &failure.error)
+        );
     }
     if !failures.is_empty() || !input.failures.is_empty() {
         return Ok(FAILED);
@@ -170,9 +187,14 @@ fn progress_bar(options: &ScanOptions, paths: &[PathBuf]) -> ProgressBar {
     if options.quiet || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let total: u64 = paths.iter().filter_map(|path| path.metadata().ok()).map(|metadata| metadata.len()).sum();
+    let total: u64 = paths
+        .iter()
+        .filter_map(|path| path.metadata().ok())
+        .map(|metadata| metadata.len())
+        .sum();
     let bar = ProgressBar::new(total);
-    let style = ProgressStyle::with_template("{spinner} {wide_bar} {bytes}/{total_bytes}  {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template("{spinner} {wide_bar} {bytes}/{total_bytes}  {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.set_style(style);
     bar
 }
@@ -201,7 +223,12 @@ fn read_file(
 ) -> Result<(), taffrail_sources::files::FileError> {
     let mut file = LogFile::open(path)?;
     let name = file.name().to_owned();
-    let context = Context { cluster: cluster.to_owned(), received: Utc::now(), schema, origin: name.clone() };
+    let context = Context {
+        cluster: cluster.to_owned(),
+        received: Utc::now(),
+        schema,
+        origin: name.clone(),
+    };
     while let Some(decoded) = file.next_chunk(source, &context)? {
         progress.set_position(done + file.consumed());
         input.records += decoded.records as u64;
@@ -221,7 +248,10 @@ fn report_bad(dead: &[(String, DeadLetter)], rejected: u64) {
         *reasons.entry(letter.reason.as_str()).or_default() += 1;
     }
     let reasons: Vec<String> = reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-    anstream::eprintln!("warning: {rejected} records could not be read and were left out: {}", reasons.join(", "));
+    anstream::eprintln!(
+        "warning: {rejected} records could not be read and were left out: {}",
+        reasons.join(", ")
+    );
     for (name, letter) in dead.iter().take(SHOWN_DEAD) {
         anstream::eprintln!("  {name}, record {}: {}: {}", letter.record, letter.reason, letter.detail);
     }
@@ -229,9 +259,23 @@ fn report_bad(dead: &[(String, DeadLetter)], rejected: u64) {
 
 fn csv(findings: &[Finding], out: &mut dyn Write) -> anyhow::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
-    writer.write_record(["severity", "rule", "title", "entities", "tactics", "techniques", "firstActivity", "lastActivity", "count"])?;
+    writer.write_record([
+        "severity",
+        "rule",
+        "title",
+        "entities",
+        "tactics",
+        "techniques",
+        "firstActivity",
+        "lastActivity",
+        "count",
+    ])?;
     for finding in findings {
-        let entities: Vec<String> = finding.entities.iter().map(|entity| format!("{}:{}", entity.kind, entity.name)).collect();
+        let entities: Vec<String> = finding
+            .entities
+            .iter()
+            .map(|entity| format!("{}:{}", entity.kind, entity.name))
+            .collect();
         writer.write_record([
             finding.severity.to_string(),
             finding.rule.clone(),

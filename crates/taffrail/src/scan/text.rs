@@ -31,17 +31,37 @@ pub fn print(findings: &[Finding], records: u64, rules: usize, out: &mut dyn Wri
     let dim = Style::new().dimmed();
     for finding in findings {
         let color = style(finding.severity);
-        writeln!(out, "{color}{:<13}{color:#} {}", finding.severity.as_str().to_uppercase(), finding.title)?;
+        writeln!(
+            out,
+            "{color}{:<13}{color:#} {}",
+            finding.severity.as_str().to_uppercase(),
+            finding.title
+        )?;
         let first = finding.first_activity.format("%Y-%m-%d %H:%M:%S");
         let last = finding.last_activity.format("%H:%M:%S");
-        let span = if finding.count > 1 { format!("{first} to {last} UTC, {} events", finding.count) } else { format!("{first} UTC") };
+        let span = if finding.count > 1 {
+            format!("{first} to {last} UTC, {} events", finding.count)
+        } else {
+            format!("{first} UTC")
+        };
         writeln!(out, "  {dim}when{dim:#}   {span}")?;
-        let mut entities: Vec<String> = finding.entities.iter().take(SHOWN_ENTITIES).map(|entity| format!("{} {}", entity.kind, entity.name)).collect();
+        let mut entities: Vec<String> = finding
+            .entities
+            .iter()
+            .take(SHOWN_ENTITIES)
+            .map(|entity| format!("{} {}", entity.kind, entity.name))
+            .collect();
         if finding.entities.len() > SHOWN_ENTITIES {
             entities.push(format!("and {} more", finding.entities.len() - SHOWN_ENTITIES));
         }
         writeln!(out, "  {dim}who{dim:#}    {}", entities.join(", "))?;
-        writeln!(out, "  {dim}what{dim:#}   {} ({})  rule {}", finding.tactics.join(", "), finding.techniques.join(", "), finding.rule)?;
+        writeln!(
+            out,
+            "  {dim}what{dim:#}   {} ({})  rule {}",
+            finding.tactics.join(", "),
+            finding.techniques.join(", "),
+            finding.rule
+        )?;
         if let Some(why) = finding.description.split("\n\n").next().filter(|why| !why.is_empty()) {
             writeln!(out, "  {dim}why{dim:#}    {}", why.replace('\n', " "))?;
         }
@@ -55,15 +75,30 @@ pub fn print(findings: &[Finding], records: u64, rules: usize, out: &mut dyn Wri
                 (namespace, name) if namespace.is_empty() => name,
                 (namespace, name) => format!("{namespace}/{name}"),
             };
-            let what = if resource.is_empty() { cell("RequestUri") } else { format!("{resource} {place}") };
+            let what = if resource.is_empty() {
+                cell("RequestUri")
+            } else {
+                format!("{resource} {place}")
+            };
             let command = cell("Command");
             let command = if command.is_empty() { command } else { format!("  $ {command}") };
             let time = cell("TimeGenerated");
             let time = time.get(11..19).unwrap_or(&time).to_owned();
-            writeln!(out, "         {dim}{time}{dim:#} {} {what} → {}{command}  {dim}{} from {}{dim:#}", cell("Verb"), cell("ResponseCode"), cell("AuditId"), cell("SourceIp"))?;
+            writeln!(
+                out,
+                "         {dim}{time}{dim:#} {} {what} → {}{command}  {dim}{} from {}{dim:#}",
+                cell("Verb"),
+                cell("ResponseCode"),
+                cell("AuditId"),
+                cell("SourceIp")
+            )?;
         }
         if finding.evidence.len() > SHOWN_EVENTS {
-            writeln!(out, "         {dim}and {} more events{dim:#}", finding.evidence.len() - SHOWN_EVENTS)?;
+            writeln!(
+                out,
+                "         {dim}and {} more events{dim:#}",
+                finding.evidence.len() - SHOWN_EVENTS
+            )?;
         }
         writeln!(out)?;
     }
@@ -73,7 +108,11 @@ pub fn print(findings: &[Finding], records: u64, rules: usize, out: &mut dyn Wri
         .filter(|(_, count)| *count > 0)
         .map(|(severity, count)| format!("{count} {severity}"))
         .collect();
-    let found = if counts.is_empty() { "nothing found".to_owned() } else { counts.join(", ") };
+    let found = if counts.is_empty() {
+        "nothing found".to_owned()
+    } else {
+        counts.join(", ")
+    };
     writeln!(out, "{found}; {records} events read, {rules} rules run")?;
     Ok(())
 }

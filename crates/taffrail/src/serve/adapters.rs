@@ -10,7 +10,9 @@ use taffrail_kql::Diagnostic;
 use taffrail_kql::catalog::FunctionKind;
 use taffrail_lake::Lake;
 use taffrail_schema::Schema;
-use taffrail_server::ports::{Answer, Column, Completion, Failure, FunctionInfo, Queries, Render, Request, Rows, RuleInfo, Rules, Storage, TableStatistics};
+use taffrail_server::ports::{
+    Answer, Column, Completion, Failure, FunctionInfo, Queries, Render, Request, Rows, RuleInfo, Rules, Storage, TableStatistics,
+};
 
 /// Queries on an engine.
 pub struct EngineQueries {
@@ -31,7 +33,12 @@ impl Rows for ResultRows {
 }
 
 fn request(request: &Request) -> QueryRequest {
-    QueryRequest { now: request.now, timespan: request.timespan, parameters: request.parameters.clone(), max_rows: request.max_rows }
+    QueryRequest {
+        now: request.now,
+        timespan: request.timespan,
+        parameters: request.parameters.clone(),
+        max_rows: request.max_rows,
+    }
 }
 
 #[async_trait]
@@ -44,9 +51,19 @@ impl Queries for EngineQueries {
             error => Failure::Execution(error.to_string()),
         })?;
         Ok(Answer {
-            columns: result.columns.iter().map(|column| Column { name: column.name.clone(), ty: column.ty }).collect(),
+            columns: result
+                .columns
+                .iter()
+                .map(|column| Column {
+                    name: column.name.clone(),
+                    ty: column.ty,
+                })
+                .collect(),
             row_count: result.len(),
-            render: result.visualization.as_ref().map(|render| Render { kind: render.kind.clone(), properties: render.properties.clone() }),
+            render: result.visualization.as_ref().map(|render| Render {
+                kind: render.kind.clone(),
+                properties: render.properties.clone(),
+            }),
             truncated: result.truncated,
             elapsed: result.statistics.elapsed,
             scanned_rows: result.statistics.scanned_rows,
@@ -63,13 +80,26 @@ impl Queries for EngineQueries {
         self.engine
             .complete(text, offset)
             .into_iter()
-            .map(|item| Completion { label: item.label, kind: item.kind.as_str().to_owned(), detail: item.detail, insert: item.insert })
+            .map(|item| Completion {
+                label: item.label,
+                kind: item.kind.as_str().to_owned(),
+                detail: item.detail,
+                insert: item.insert,
+            })
             .collect()
     }
 
     fn columns(&self, text: &str) -> Vec<Column> {
         match self.engine.compile(text, &QueryRequest::default()) {
-            Ok(bound) => bound.root.columns.into_iter().map(|column| Column { name: column.name, ty: column.ty }).collect(),
+            Ok(bound) => bound
+                .root
+                .columns
+                .into_iter()
+                .map(|column| Column {
+                    name: column.name,
+                    ty: column.ty,
+                })
+                .collect(),
             Err(_) => Vec::new(),
         }
     }
@@ -116,7 +146,17 @@ fn info(rule: &Rule) -> RuleInfo {
         Ok(Json::Object(map)) => map,
         _ => Map::new(),
     };
-    for named in ["id", "name", "description", "severity", "kind", "tactics", "techniques", "query", "enabled"] {
+    for named in [
+        "id",
+        "name",
+        "description",
+        "severity",
+        "kind",
+        "tactics",
+        "techniques",
+        "query",
+        "enabled",
+    ] {
         definition.remove(named);
     }
     RuleInfo {
@@ -148,7 +188,13 @@ impl Storage for LakeStorage {
         let tables = self.lake.statistics();
         Ok(tables
             .into_iter()
-            .map(|(name, table)| TableStatistics { name, rows: table.rows, bytes: table.bytes, hot_rows: table.hot_rows, files: table.files })
+            .map(|(name, table)| TableStatistics {
+                name,
+                rows: table.rows,
+                bytes: table.bytes,
+                hot_rows: table.hot_rows,
+                files: table.files,
+            })
             .collect())
     }
 }

@@ -54,7 +54,9 @@ pub fn log_to_standard_error(config: &Config) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.log.level).with_context(|| format!("log.level = {:?} is not understood", config.log.level))?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let set = match config.log.format {
-        LogFormat::Text => subscriber.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+        LogFormat::Text => subscriber
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .try_init(),
         LogFormat::Json => subscriber.json().try_init(),
     };
     set.map_err(|error| anyhow!("cannot set up logging: {error}"))
@@ -112,8 +114,14 @@ impl Running {
         };
         // The lake's lock guards the whole data directory: it comes first.
         let lake = Lake::open(&config.data_dir.join(LAKE), Arc::clone(&schema), lake_options).await?;
-        let state = State::open(config.data_dir.join(STATE)).await.context("cannot open the state database")?;
-        let first = if config.no_auth { None } else { state.ensure_administrator(Utc::now()).await? };
+        let state = State::open(config.data_dir.join(STATE))
+            .await
+            .context("cannot open the state database")?;
+        let first = if config.no_auth {
+            None
+        } else {
+            state.ensure_administrator(Utc::now()).await?
+        };
 
         let source: Arc<dyn TableSource> = Arc::new(LakeSource(lake.clone()));
         let engine_options = EngineOptions {
@@ -122,13 +130,20 @@ impl Running {
             timeout: config.query.timeout.0,
             ..EngineOptions::default()
         };
-        let engine = Engine::new(Arc::clone(&schema) as Arc<dyn taffrail_kql::catalog::Schema>, Arc::clone(&source), engine_options);
+        let engine = Engine::new(
+            Arc::clone(&schema) as Arc<dyn taffrail_kql::catalog::Schema>,
+            Arc::clone(&source),
+            engine_options,
+        );
         let detector = Detector::new(engine.clone(), source, lake.clone(), state.clone(), Arc::clone(&schema), &rules);
 
         let server_options = ServerOptions {
             listen: config.listen,
             tls: match (&config.tls.cert, &config.tls.key) {
-                (Some(certificate), Some(key)) => Some(TlsFiles { certificate: certificate.clone(), key: key.clone() }),
+                (Some(certificate), Some(key)) => Some(TlsFiles {
+                    certificate: certificate.clone(),
+                    key: key.clone(),
+                }),
                 _ => None,
             },
             no_auth: config.no_auth,
@@ -143,10 +158,15 @@ impl Running {
         };
         let receiver = Receiver::new(lake.clone(), Arc::clone(&schema), receiver_options);
         let app = App {
-            queries: Arc::new(adapters::EngineQueries { engine, schema: Arc::clone(&schema) }),
+            queries: Arc::new(adapters::EngineQueries {
+                engine,
+                schema: Arc::clone(&schema),
+            }),
             state: state.clone(),
             schema,
-            rules: Arc::new(adapters::DetectorRules { detector: detector.clone() }),
+            rules: Arc::new(adapters::DetectorRules {
+                detector: detector.clone(),
+            }),
             storage: Arc::new(adapters::LakeStorage { lake: lake.clone() }),
             ingest: taffrail_receive::router(receiver),
             changes: detector.changes(),

@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 /// The binary under test.
 pub fn taffrail() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_taffrail"));
-    command.env_remove("TAFFRAIL_DATA_DIR").env_remove("TAFFRAIL_SERVER").env_remove("TAFFRAIL_TOKEN");
+    command
+        .env_remove("TAFFRAIL_DATA_DIR")
+        .env_remove("TAFFRAIL_SERVER")
+        .env_remove("TAFFRAIL_TOKEN");
     command
 }
 
@@ -32,7 +35,8 @@ pub fn stderr(output: &Output) -> String {
 
 /// A file of the recordings that are shared among the projects' tests; says loudly when it is not there.
 pub fn shared(path: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("TAFFRAIL_SHARED").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
+    let root =
+        std::env::var_os("TAFFRAIL_SHARED").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
     let file = root.join(path);
     if file.exists() {
         return Some(file);
@@ -43,15 +47,27 @@ pub fn shared(path: &str) -> Option<PathBuf> {
 
 /// The demo's recording, unpacked: events as JSON.
 pub fn demo_events() -> Vec<Value> {
-    let packed = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../content/demo/attack-day.jsonl.zst")).expect("the demo's recording");
+    let packed =
+        std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../content/demo/attack-day.jsonl.zst")).expect("the demo's recording");
     let text = zstd::decode_all(packed.as_slice()).expect("zstd");
-    serde_json::Deserializer::from_slice(&text).into_iter().collect::<Result<_, _>>().expect("JSON lines")
+    serde_json::Deserializer::from_slice(&text)
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .expect("JSON lines")
 }
 
 /// Waits for an asynchronous client, in tests that are not asynchronous.
 pub fn wait<T>(future: impl Future<Output = T>) -> T {
     static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
-    RUNTIME.get_or_init(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")).block_on(future)
+    RUNTIME
+        .get_or_init(|| {
+            tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .expect("a runtime")
+        })
+        .block_on(future)
 }
 
 /// Sends a request; gives status and body, JSON where it is.
@@ -116,15 +132,25 @@ impl Server {
                     _ => {}
                 }
             }
-            let last = line.contains("This password") || line.contains("No sign-in") || (line.contains("data:") && data_dir.join("known").exists());
+            let last = line.contains("This password")
+                || line.contains("No sign-in")
+                || (line.contains("data:") && data_dir.join("known").exists());
             if last {
                 break;
             }
         }
         std::thread::spawn(move || for _ in lines {});
-        let Some(url) = url else { panic!("the server did not say where it listens: {}", logged.join().unwrap_or_default()) };
+        let Some(url) = url else {
+            panic!("the server did not say where it listens: {}", logged.join().unwrap_or_default())
+        };
         std::fs::write(data_dir.join("known"), "").expect("the data directory is there");
-        Server { child, url, password, user, client: reqwest::Client::new() }
+        Server {
+            child,
+            url,
+            password,
+            user,
+            client: reqwest::Client::new(),
+        }
     }
 
     /// Process id.
@@ -140,7 +166,10 @@ impl Server {
 
     /// Asks it to end and waits; gives the exit code.
     pub fn stop(&mut self) -> Option<i32> {
-        let status = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().expect("kill");
+        let status = Command::new("kill")
+            .args(["-TERM", &self.pid().to_string()])
+            .status()
+            .expect("kill");
         assert!(status.success());
         self.child.wait().expect("gone").code()
     }
@@ -149,12 +178,28 @@ impl Server {
     pub fn sign_in(&self) -> Session<'_> {
         let body = json!({ "username": self.user, "password": self.password });
         let (cookie, body) = wait(async {
-            let response = self.client.post(format!("{}/api/v1/session", self.url)).json(&body).send().await.expect("an answer");
+            let response = self
+                .client
+                .post(format!("{}/api/v1/session", self.url))
+                .json(&body)
+                .send()
+                .await
+                .expect("an answer");
             assert!(response.status().is_success(), "sign-in: {}", response.status());
-            let cookie = response.headers()["set-cookie"].to_str().expect("text").split(';').next().expect("a cookie").to_owned();
+            let cookie = response.headers()["set-cookie"]
+                .to_str()
+                .expect("text")
+                .split(';')
+                .next()
+                .expect("a cookie")
+                .to_owned();
             (cookie, response.json::<Value>().await.expect("JSON"))
         });
-        Session { server: self, cookie, csrf: body["csrf"].as_str().expect("csrf").to_owned() }
+        Session {
+            server: self,
+            cookie,
+            csrf: body["csrf"].as_str().expect("csrf").to_owned(),
+        }
     }
 
     /// Sends a body to the ingestion endpoint.
@@ -164,7 +209,12 @@ impl Server {
 
     /// The same with a content type.
     pub fn ingest_as(&self, path: &str, token: &str, content_type: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
-        let request = self.client.post(format!("{}/ingest/{path}", self.url)).header("Content-Type", content_type).bearer_auth(token).body(body);
+        let request = self
+            .client
+            .post(format!("{}/ingest/{path}", self.url))
+            .header("Content-Type", content_type)
+            .bearer_auth(token)
+            .body(body);
         send(request)
     }
 }
@@ -190,7 +240,11 @@ impl Session<'_> {
 
     /// The stream of live updates.
     pub fn events(&self) -> impl Stream<Item = reqwest::Result<bytes::Bytes>> + Unpin + use<> {
-        let request = self.server.client.get(format!("{}/api/v1/events", self.server.url)).header("Cookie", &self.cookie);
+        let request = self
+            .server
+            .client
+            .get(format!("{}/api/v1/events", self.server.url))
+            .header("Cookie", &self.cookie);
         let response = wait(request.send()).expect("an answer");
         assert_eq!(response.status(), 200);
         Box::pin(response.bytes_stream())
@@ -198,7 +252,11 @@ impl Session<'_> {
 
     /// A request from where waiting is asynchronous already.
     pub async fn get_async(&self, path: &str) -> (u16, Value) {
-        let request = self.server.client.get(format!("{}{path}", self.server.url)).header("Cookie", &self.cookie);
+        let request = self
+            .server
+            .client
+            .get(format!("{}{path}", self.server.url))
+            .header("Cookie", &self.cookie);
         let response = request.send().await.expect("an answer");
         let status = response.status().as_u16();
         (status, response.json().await.expect("JSON"))

@@ -24,7 +24,8 @@ fn world() -> World {
         master["user"]["username"] = json!("masterclient");
         assert_eq!(server.ingest("kubernetes-audit/prod", &token, event_list(&[master])).0, 200);
         let klog = "I0115 10:00:01.123456       1 handler.go:153] kube-aggregator: GET \"/api/v1/namespaces/default/pods/nginx\" satisfied by gorestful\n";
-        let other = "I0115 10:00:02.123456       1 controller.go:132] OpenAPI AggregationController: action for item k8s_internal: nothing\n";
+        let other =
+            "I0115 10:00:02.123456       1 controller.go:132] OpenAPI AggregationController: action for item k8s_internal: nothing\n";
         let records: Vec<Value> = [klog, other]
             .iter()
             .map(|line| {
@@ -46,7 +47,11 @@ fn recorded(condition: impl Fn(&Value) -> bool) -> usize {
 const AUDIT: &str = r#"AzureDiagnostics | where Category == "kube-audit""#;
 
 fn column(session: &Session<'_>, query: &str, index: usize) -> Vec<String> {
-    session.query(query).iter().map(|row| row[index].as_str().map_or_else(|| row[index].to_string(), str::to_owned)).collect()
+    session
+        .query(query)
+        .iter()
+        .map(|row| row[index].as_str().map_or_else(|| row[index].to_string(), str::to_owned))
+        .collect()
 }
 
 #[test]
@@ -54,20 +59,35 @@ fn published_queries_run_as_published() {
     let world = world();
     let session = world.server.sign_in();
 
-    let rows = session.query(r#"AzureDiagnostics | where Category == "kube-apiserver" | where log_s contains "pods/nginx" | project log_s"#);
+    let rows =
+        session.query(r#"AzureDiagnostics | where Category == "kube-apiserver" | where log_s contains "pods/nginx" | project log_s"#);
     assert_eq!(rows.len(), 1, "{rows:?}");
     assert!(rows[0][0].as_str().expect("text").contains("handler.go:153"));
 
     let binding = format!(
         r#"{AUDIT} | where parse_json(log_s).verb == "create" | where parse_json(tostring(parse_json(tostring(parse_json(log_s).requestObject)).roleRef)).name == "cluster-admin" | where parse_json(tostring(parse_json(log_s).requestObject)).kind == "ClusterRoleBinding" | extend k8skind = parse_json(tostring(parse_json(log_s).requestObject)).kind | extend k8sroleref = parse_json(tostring(parse_json(tostring(parse_json(log_s).requestObject)).roleRef)).name | extend k8suser = parse_json(tostring(parse_json(log_s).user)).username | extend k8sipaddress = parse_json(tostring(parse_json(log_s).sourceIPs))[0]"#
     );
-    let rows = session.query(&format!("{binding} | project tostring(k8skind), tostring(k8sroleref), tostring(k8suser), tostring(k8sipaddress)"));
-    let expected = recorded(|event| event["verb"] == "create" && event["requestObject"]["kind"] == "ClusterRoleBinding" && event["requestObject"]["roleRef"]["name"] == "cluster-admin");
+    let rows = session.query(&format!(
+        "{binding} | project tostring(k8skind), tostring(k8sroleref), tostring(k8suser), tostring(k8sipaddress)"
+    ));
+    let expected = recorded(|event| {
+        event["verb"] == "create"
+            && event["requestObject"]["kind"] == "ClusterRoleBinding"
+            && event["requestObject"]["roleRef"]["name"] == "cluster-admin"
+    });
     assert_eq!(rows.len(), expected);
-    assert!(rows.iter().any(|row| row[2] == "bob@shop.example" && row[3] == "198.51.100.15" && row[0] == "ClusterRoleBinding" && row[1] == "cluster-admin"), "{rows:?}");
+    assert!(
+        rows.iter().any(|row| row[2] == "bob@shop.example"
+            && row[3] == "198.51.100.15"
+            && row[0] == "ClusterRoleBinding"
+            && row[1] == "cluster-admin"),
+        "{rows:?}"
+    );
     assert_eq!(session.query(&binding).len(), expected, "the published text itself");
 
-    let cron = format!(r#"{AUDIT} | where parse_json(log_s).verb == "create" | where parse_json(tostring(parse_json(log_s).requestObject)).kind == "CronJob""#);
+    let cron = format!(
+        r#"{AUDIT} | where parse_json(log_s).verb == "create" | where parse_json(tostring(parse_json(log_s).requestObject)).kind == "CronJob""#
+    );
     let expected = recorded(|event| event["verb"] == "create" && event["requestObject"]["kind"] == "CronJob");
     assert!(expected > 0);
     assert_eq!(session.query(&cron).len(), expected);
@@ -83,7 +103,9 @@ fn published_queries_run_as_published() {
     assert!(expected > 0);
     assert_eq!(session.query(&address).len(), expected);
 
-    let decision = format!(r#"{AUDIT} | where parse_json(log_s).verb == "create" | where parse_json(tostring(parse_json(log_s).annotations)).["authorization.k8s.io/decision"] == "allow""#);
+    let decision = format!(
+        r#"{AUDIT} | where parse_json(log_s).verb == "create" | where parse_json(tostring(parse_json(log_s).annotations)).["authorization.k8s.io/decision"] == "allow""#
+    );
     let expected = recorded(|event| event["verb"] == "create" && event["annotations"]["authorization.k8s.io/decision"] == "allow");
     assert!(expected > 0);
     assert_eq!(session.query(&decision).len(), expected);
@@ -107,12 +129,18 @@ fn the_views_have_the_shape_of_microsofts_tables() {
     assert_eq!(session.number("AKSAudit | count"), all);
     let reads = recorded(|event| event["verb"] == "get" || event["verb"] == "list") as i64 + 1;
     assert_eq!(session.number("AKSAuditAdmin | count"), all - reads);
-    assert_eq!(session.number("AKSAudit | where tostring(User.username) == 'alice@shop.example' | where ObjectRef.resource == 'pods' | count") > 0, true);
+    assert_eq!(
+        session.number("AKSAudit | where tostring(User.username) == 'alice@shop.example' | where ObjectRef.resource == 'pods' | count") > 0,
+        true
+    );
     // The whole event comes back with the same members, values and order.
     let raw = session.query("KubernetesAudit | where Username == 'bob@shop.example' | project RawEvent, AuditId, Stage | take 20");
     let events = demo_events();
     for row in raw {
-        let sent = events.iter().find(|event| event["auditID"] == row[1] && event["stage"] == row[2]).expect("an event that was sent");
+        let sent = events
+            .iter()
+            .find(|event| event["auditID"] == row[1] && event["stage"] == row[2])
+            .expect("an event that was sent");
         let given: Value = serde_json::from_str(row[0].as_str().expect("text")).expect("JSON");
         let mut sent = sent.clone();
         if let Some(map) = sent.as_object_mut() {

@@ -30,11 +30,21 @@ impl Cluster {
             .arg(log)
             .output()
             .expect("bash");
-        assert!(output.status.success(), "the API server does not start: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "the API server does not start: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let printed = stdout(&output);
         let variable = |name: &str| {
-            let line = printed.lines().find_map(|line| line.trim_start_matches("export ").strip_prefix(&format!("{name}=")).map(str::to_owned));
-            line.unwrap_or_else(|| panic!("no {name} in {printed}")).trim_matches(['\'', '"', ';']).to_owned()
+            let line = printed.lines().find_map(|line| {
+                line.trim_start_matches("export ")
+                    .strip_prefix(&format!("{name}="))
+                    .map(str::to_owned)
+            });
+            line.unwrap_or_else(|| panic!("no {name} in {printed}"))
+                .trim_matches(['\'', '"', ';'])
+                .to_owned()
         };
         Cluster {
             stop: start.with_file_name("stop.sh"),
@@ -45,8 +55,16 @@ impl Cluster {
     }
 
     fn kubectl(&self, arguments: &[&str]) {
-        let output = Command::new(&self.kubectl).env("KUBECONFIG", &self.kubeconfig).args(arguments).output().expect("kubectl");
-        assert!(output.status.success(), "kubectl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let output = Command::new(&self.kubectl)
+            .env("KUBECONFIG", &self.kubeconfig)
+            .args(arguments)
+            .output()
+            .expect("kubectl");
+        assert!(
+            output.status.success(),
+            "kubectl {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 
     fn stop(&self) {
@@ -63,8 +81,25 @@ impl Drop for Cluster {
 /// A certificate for 127.0.0.1 that signs itself; false when there is nothing to make one with.
 fn make_certificate(cert: &Path, key: &Path) -> bool {
     let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"])
-        .args(["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"])
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=127.0.0.1",
+        ])
+        .args([
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+        ])
         .arg("-keyout")
         .arg(key)
         .arg("-out")
@@ -86,7 +121,12 @@ fn incident_of(session: &Session<'_>, rule: &str, act: impl FnOnce()) -> Value {
                 }
                 let (status, page) = session.get_async("/api/v1/incidents?limit=100").await;
                 assert_eq!(status, 200, "{page}");
-                let found = page["items"].as_array().expect("items").iter().find(|item| item["rules"].to_string().contains(rule)).cloned();
+                let found = page["items"]
+                    .as_array()
+                    .expect("items")
+                    .iter()
+                    .find(|item| item["rules"].to_string().contains(rule))
+                    .cloned();
                 if let Some(incident) = found {
                     return incident;
                 }
@@ -124,13 +164,24 @@ fn a_real_api_server_sends_its_audit_log() {
     let cluster = Cluster::start(&start, &kube, &webhook, &log);
 
     let incident = incident_of(&session, "cluster-admin-binding", || {
-        cluster.kubectl(&["create", "clusterrolebinding", "oops", "--clusterrole=cluster-admin", "--serviceaccount=default:default"]);
+        cluster.kubectl(&[
+            "create",
+            "clusterrolebinding",
+            "oops",
+            "--clusterrole=cluster-admin",
+            "--serviceaccount=default:default",
+        ]);
     });
     assert_eq!(incident["severity"], "High", "{incident}");
     assert_eq!(incident["status"], "New");
     let (status, detail) = session.get(&format!("/api/v1/incidents/{}", incident["number"]));
     assert_eq!(status, 200);
-    assert!(detail["alerts"][0]["evidence"]["rows"].as_array().is_some_and(|rows| !rows.is_empty()), "{detail}");
+    assert!(
+        detail["alerts"][0]["evidence"]["rows"]
+            .as_array()
+            .is_some_and(|rows| !rows.is_empty()),
+        "{detail}"
+    );
 
     // An orderly end of the API server sends what it still holds: then both logs have the same events.
     cluster.stop();
@@ -138,12 +189,24 @@ fn a_real_api_server_sends_its_audit_log() {
         .expect("the API server's own log")
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .map(|event| (event["auditID"].as_str().unwrap_or_default().to_owned(), event["stage"].as_str().unwrap_or_default().to_owned()))
+        .map(|event| {
+            (
+                event["auditID"].as_str().unwrap_or_default().to_owned(),
+                event["stage"].as_str().unwrap_or_default().to_owned(),
+            )
+        })
         .collect();
     assert!(written.len() > 50, "the API server wrote only {} events", written.len());
     let rows = session.query("KubernetesAudit | where Cluster == 'prod' | project AuditId, Stage");
-    let stored: HashSet<(String, String)> =
-        rows.iter().map(|row| (row[0].as_str().unwrap_or_default().to_owned(), row[1].as_str().unwrap_or_default().to_owned())).collect();
+    let stored: HashSet<(String, String)> = rows
+        .iter()
+        .map(|row| {
+            (
+                row[0].as_str().unwrap_or_default().to_owned(),
+                row[1].as_str().unwrap_or_default().to_owned(),
+            )
+        })
+        .collect();
     assert_eq!(stored.len(), rows.len(), "an event is stored once");
     let missing = written.difference(&stored).count();
     assert_eq!(missing, 0, "{missing} of {} events are missing", written.len());

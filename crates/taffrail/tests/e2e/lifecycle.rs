@@ -13,7 +13,11 @@ use crate::common::{Server, event, event_list, run, send, stderr, stdout, taffra
 fn a_second_process_on_the_same_data_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = Server::start(folder.path(), &[]);
-    let second = taffrail().args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(folder.path()).output().expect("it runs");
+    let second = taffrail()
+        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(folder.path())
+        .output()
+        .expect("it runs");
     assert_eq!(second.status.code(), Some(2));
     let said = stderr(&second);
     assert!(said.contains("in use") && said.contains(&server.pid().to_string()), "{said}");
@@ -22,7 +26,11 @@ fn a_second_process_on_the_same_data_is_refused() {
 #[test]
 fn without_sign_in_only_on_loopback() {
     let folder = tempfile::tempdir().expect("a folder");
-    let refused = taffrail().args(["serve", "--no-auth", "--listen", "0.0.0.0:0", "--data-dir"]).arg(folder.path()).output().expect("it runs");
+    let refused = taffrail()
+        .args(["serve", "--no-auth", "--listen", "0.0.0.0:0", "--data-dir"])
+        .arg(folder.path())
+        .output()
+        .expect("it runs");
     assert_eq!(refused.status.code(), Some(2));
     assert!(stderr(&refused).contains("loopback"), "{}", stderr(&refused));
 
@@ -64,7 +72,16 @@ fn a_query_beside_the_server_and_after_it_sees_what_is_durable() {
     let events: Vec<_> = (0..7).map(event).collect();
     assert_eq!(server.ingest("kubernetes-audit", "none", event_list(&events)).0, 200);
     let directory = folder.path().to_str().expect("text");
-    let ask = || stdout(&run(&["query", "--data-dir", directory, "--format", "jsonl", "KubernetesAudit | summarize count() by Verb"]));
+    let ask = || {
+        stdout(&run(&[
+            "query",
+            "--data-dir",
+            directory,
+            "--format",
+            "jsonl",
+            "KubernetesAudit | summarize count() by Verb",
+        ]))
+    };
     assert_eq!(ask().trim(), r#"{"Verb":"list","count_":7}"#);
     server.kill();
     assert_eq!(ask().trim(), r#"{"Verb":"list","count_":7}"#);
@@ -116,7 +133,12 @@ fn what_was_acknowledged_survives_a_kill() {
 
     let server = Server::start(folder.path(), &["--no-auth"]);
     let query = "KubernetesAudit | summarize Copies = count() by AuditId";
-    let (status, body) = send(server.client.post(format!("{}/v1/workspaces/default/query", server.url)).json(&json!({ "query": query })));
+    let (status, body) = send(
+        server
+            .client
+            .post(format!("{}/v1/workspaces/default/query", server.url))
+            .json(&json!({ "query": query })),
+    );
     assert_eq!(status, 200, "{body}");
     let mut stored: HashSet<String> = HashSet::new();
     for row in body["tables"][0]["rows"].as_array().expect("rows") {
@@ -124,6 +146,15 @@ fn what_was_acknowledged_survives_a_kill() {
         stored.insert(row[0].as_str().expect("text").to_owned());
     }
     let acknowledged = acknowledged.lock().expect("lock");
-    let lost: Vec<u64> = acknowledged.iter().copied().filter(|id| !stored.contains(&format!("00000000-0000-4000-8000-{id:012}"))).collect();
-    assert!(lost.is_empty(), "{} of {} acknowledged events are lost", lost.len(), acknowledged.len());
+    let lost: Vec<u64> = acknowledged
+        .iter()
+        .copied()
+        .filter(|id| !stored.contains(&format!("00000000-0000-4000-8000-{id:012}")))
+        .collect();
+    assert!(
+        lost.is_empty(),
+        "{} of {} acknowledged events are lost",
+        lost.len(),
+        acknowledged.len()
+    );
 }

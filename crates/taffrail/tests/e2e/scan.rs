@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 use crate::common::{demo_events, event, run, shared, stderr, stdout, taffrail};
 
 fn findings(output: &std::process::Output) -> Vec<Value> {
-    stdout(output).lines().map(|line| serde_json::from_str(line).expect("a finding")).collect()
+    stdout(output)
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a finding"))
+        .collect()
 }
 
 fn lines(events: &[Value]) -> String {
@@ -30,16 +33,44 @@ fn findings_have_what_tools_read() {
     let output = run(&["scan", "--format", "jsonl", file.to_str().expect("text")]);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     let findings = findings(&output);
-    let binding = findings.iter().find(|finding| finding["rule"] == "cluster-admin-binding").expect("the binding is found");
+    let binding = findings
+        .iter()
+        .find(|finding| finding["rule"] == "cluster-admin-binding")
+        .expect("the binding is found");
     assert_eq!(binding["severity"], "High");
     assert_eq!(binding["techniques"], json!(["T1098.006"]));
-    for field in ["title", "tactics", "entities", "firstActivity", "lastActivity", "count", "evidence", "description"] {
+    for field in [
+        "title",
+        "tactics",
+        "entities",
+        "firstActivity",
+        "lastActivity",
+        "count",
+        "evidence",
+        "description",
+    ] {
         assert!(!binding[field].is_null(), "{field} is missing");
     }
-    assert!(binding["entities"].as_array().expect("entities").iter().any(|entity| entity["type"] == "Account"));
-    assert!(binding["evidence"].as_array().expect("rows").iter().all(|row| row["AuditId"].is_string()));
+    assert!(
+        binding["entities"]
+            .as_array()
+            .expect("entities")
+            .iter()
+            .any(|entity| entity["type"] == "Account")
+    );
+    assert!(
+        binding["evidence"]
+            .as_array()
+            .expect("rows")
+            .iter()
+            .all(|row| row["AuditId"].is_string())
+    );
     // Worst first.
-    let rank = |finding: &Value| ["High", "Medium", "Low", "Informational"].iter().position(|known| finding["severity"] == *known);
+    let rank = |finding: &Value| {
+        ["High", "Medium", "Low", "Informational"]
+            .iter()
+            .position(|known| finding["severity"] == *known)
+    };
     assert!(findings.windows(2).all(|pair| rank(&pair[0]) <= rank(&pair[1])));
 }
 
@@ -52,9 +83,17 @@ fn every_framing_gives_the_same_findings() {
         .iter()
         .map(|event| json!({ "time": event["stageTimestamp"], "category": "kube-audit", "resourceId": "/SUBSCRIPTIONS/X", "properties": { "log": event.to_string(), "stream": "stdout", "pod": "kube-apiserver-1" } }))
         .collect();
-    let cloudwatch: Vec<Value> = events.iter().enumerate().map(|(id, event)| json!({ "id": id.to_string(), "timestamp": 1_768_471_200_000i64, "message": event.to_string() })).collect();
+    let cloudwatch: Vec<Value> = events
+        .iter()
+        .enumerate()
+        .map(|(id, event)| json!({ "id": id.to_string(), "timestamp": 1_768_471_200_000i64, "message": event.to_string() }))
+        .collect();
     let gzip = {
-        let mut child = std::process::Command::new("gzip").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("gzip");
+        let mut child = std::process::Command::new("gzip")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("gzip");
         child.stdin.take().expect("stdin").write_all(text.as_bytes()).expect("written");
         child.wait_with_output().expect("gzip").stdout
     };
@@ -70,7 +109,13 @@ fn every_framing_gives_the_same_findings() {
     let summary = |output: &std::process::Output| -> Vec<(String, String, u64)> {
         findings(output)
             .iter()
-            .map(|finding| (finding["rule"].as_str().expect("rule").to_owned(), finding["title"].as_str().expect("title").to_owned(), finding["count"].as_u64().expect("count")))
+            .map(|finding| {
+                (
+                    finding["rule"].as_str().expect("rule").to_owned(),
+                    finding["title"].as_str().expect("title").to_owned(),
+                    finding["count"].as_u64().expect("count"),
+                )
+            })
             .collect()
     };
     let mut first: Option<Vec<(String, String, u64)>> = None;
@@ -88,8 +133,19 @@ fn every_framing_gives_the_same_findings() {
 #[test]
 fn other_forms_and_standard_input() {
     let text = lines(&attack());
-    for (format, check) in [("json", "[\n"), ("sarif", "\"version\": \"2.1.0\""), ("csv", "severity,rule,title"), ("text", "HIGH")] {
-        let mut child = taffrail().args(["scan", "--format", format, "--min-severity", "high", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    for (format, check) in [
+        ("json", "[\n"),
+        ("sarif", "\"version\": \"2.1.0\""),
+        ("csv", "severity,rule,title"),
+        ("text", "HIGH"),
+    ] {
+        let mut child = taffrail()
+            .args(["scan", "--format", format, "--min-severity", "high", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
         child.stdin.take().expect("stdin").write_all(text.as_bytes()).expect("written");
         let output = child.wait_with_output().expect("it ends");
         assert_eq!(output.status.code(), Some(1), "{format}: {}", stderr(&output));
@@ -123,9 +179,16 @@ fn good_records_beside_bad_ones_are_read_and_bad_ones_are_said() {
 fn recorded_days() {
     let Some(score) = shared("audit/score.py") else { return };
     let scan = format!("{} scan --format jsonl {{file}}", env!("CARGO_BIN_EXE_taffrail"));
-    let output = std::process::Command::new("python3").arg(score).args(["--scan", &scan, "--json"]).output().expect("python3");
+    let output = std::process::Command::new("python3")
+        .arg(score)
+        .args(["--scan", &scan, "--json"])
+        .output()
+        .expect("python3");
     let text = stdout(&output);
-    let line = text.lines().find(|line| line.starts_with('{')).unwrap_or_else(|| panic!("no score: {text} {}", stderr(&output)));
+    let line = text
+        .lines()
+        .find(|line| line.starts_with('{'))
+        .unwrap_or_else(|| panic!("no score: {text} {}", stderr(&output)));
     let score: Value = serde_json::from_str(line).expect("JSON");
     assert_eq!(score["false_alarms"], 0, "{text}");
     assert!(score["low_on_benign"].as_u64().expect("a number") <= 5, "{text}");

@@ -241,13 +241,13 @@ fn domain_to(domain: &str) -> Option<String> {
 }
 
 fn gzip(text: &str) -> Option<String> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Compression::default());
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Compression::none());
     encoder.write_all(AsRef::<[u8]>::as_ref(text)).ok()?;
     Some(STANDARD.encode(encoder.finish().ok()?))
 }
 
 fn zlib(text: &str) -> Option<String> {
-    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), Compression::default());
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), Compression::none());
     encoder.write_all(AsRef::<[u8]>::as_ref(text)).ok()?;
     Some(STANDARD.encode(encoder.finish().ok()?))
 }

@@ -8,8 +8,9 @@ use sha2::Digest;
 use taffrail_kql::catalog::Param;
 use taffrail_kql::types::Type;
 
-use super::call::{Call, Datum, Values};
-use super::declare::{Scalar, kernel, many, optional};
+use super::aggregates::distinct;
+use super::call::{Call, Datum};
+use super::declare::{Scalar, kernel, many, optional, plain};
 use super::format;
 
 use Param::{Any, Integer};
@@ -31,20 +32,6 @@ pub static FUNCTIONS: &[Scalar] = &[
         hash,
     ),
     kernel(
-        "hash_combine",
-        "hash_combine(hash, hash, …) → long",
-        "One hash of several.",
-        many(&[Integer, Integer], Integer, Type::Long),
-        combine,
-    ),
-    kernel(
-        "hash_many",
-        "hash_many(value, value, …) → long",
-        "One hash of several values.",
-        many(&[Any, Any], Any, Type::Long),
-        hash_many,
-    ),
-    kernel(
         "hash_md5",
         "hash_md5(value) → string",
         "MD5 of a value.",
@@ -64,6 +51,29 @@ pub static FUNCTIONS: &[Scalar] = &[
         "SHA-256 of a value.",
         optional(&[Any], &[], Type::String),
         |c| digest(c, |bytes| hex::encode(sha2::Sha256::digest(bytes))),
+    ),
+    kernel(
+        "dcount_hll",
+        "dcount_hll(hll) → long",
+        "The number a kept distinct count stands for.",
+        plain(&[Param::Is(Type::Dynamic)], Type::Long),
+        |c| {
+            let kept = c.text(0)?;
+            c.longs(|i| distinct::counted(kept.get(i)?))
+        },
+    ),
+    kernel(
+        "hll_merge",
+        "hll_merge(hll, …) → dynamic",
+        "Several distinct counts as one.",
+        many(&[Param::Is(Type::Dynamic)], Param::Is(Type::Dynamic), Type::Dynamic),
+        |c| {
+            let kept = (0..c.count()).map(|index| c.text(index)).collect::<Result<Vec<_>>>()?;
+            c.texts(|i, out| {
+                out.push_str(&distinct::merged(kept.iter().filter_map(|text| text.get(i)))?);
+                Some(())
+            })
+        },
     ),
 ];
 
@@ -148,29 +158,6 @@ fn hash(c: &Call<'_>) -> Result<ArrayRef> {
     let value = c.value(0)?;
     let modulo = if c.count() > 1 { Some(c.long(1)?) } else { None };
     c.longs(|i| reduced(of_datum(value.get(i)), modulo.and_then(|modulo| modulo.get(i))))
-}
-
-/// Mixes one more hash in.
-fn mix(seed: u64, hash: u64) -> u64 {
-    seed ^ hash
-        .wrapping_add(0x9E37_79B9_7F4A_7C15)
-        .wrapping_add(seed << 6)
-        .wrapping_add(seed >> 2)
-}
-
-fn combine(c: &Call<'_>) -> Result<ArrayRef> {
-    let hashes = (0..c.count()).map(|index| c.long(index)).collect::<Result<Vec<_>>>()?;
-    c.longs(|i| {
-        hashes
-            .iter()
-            .try_fold(0, |seed, hash| Some(mix(seed, hash.get(i)? as u64)))
-            .map(|hash| hash as i64)
-    })
-}
-
-fn hash_many(c: &Call<'_>) -> Result<ArrayRef> {
-    let values: Vec<Values<'_>> = c.values(0)?;
-    c.longs(|i| Some(values.iter().fold(0, |seed, value| mix(seed, of_datum(value.get(i)))) as i64))
 }
 
 fn digest(c: &Call<'_>, digest: impl Fn(&[u8]) -> String) -> Result<ArrayRef> {

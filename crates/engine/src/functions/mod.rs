@@ -29,6 +29,7 @@ pub mod registry;
 pub mod series;
 pub mod strings;
 pub mod text_match;
+pub mod units;
 pub mod windows;
 
 use std::sync::Arc;

@@ -145,6 +145,47 @@ static WHOLE: &[Scalar] = &[
         optional(ONE, &[Any, Is(Type::Bool), Any], Type::Dynamic),
         fill_linear,
     ),
+    kernel(
+        "series_stats",
+        "series_stats(series, ignore_nonfinite = false) → real",
+        "The least element; of all statistics, see series_stats_dynamic().",
+        optional(ONE, &[Is(Type::Bool)], Type::Real),
+        |c| {
+            let text = c.text(0)?;
+            c.reals(|i| numbers(text.get(i)?)?.into_iter().flatten().reduce(f64::min))
+        },
+    ),
+    kernel(
+        "series_fir",
+        "series_fir(series, filter, normalize, center = false) → dynamic",
+        "A finite impulse response filter.",
+        optional(&[DYN, DYN], &[Is(Type::Bool), Is(Type::Bool)], Type::Dynamic),
+        fir,
+    ),
+    kernel(
+        "series_iir",
+        "series_iir(series, numerators, denominators) → dynamic",
+        "An infinite impulse response filter.",
+        plain(&[DYN, DYN, DYN], Type::Dynamic),
+        iir,
+    ),
+    kernel(
+        "series_fit_line",
+        "series_fit_line(series) → real",
+        "How well a line fits (R²); of all results, see series_fit_line_dynamic().",
+        plain(ONE, Type::Real),
+        |c| {
+            let text = c.text(0)?;
+            c.reals(|i| Some(Line::through(&complete(numbers(text.get(i)?)?)?)?.rsquare))
+        },
+    ),
+    kernel(
+        "series_fit_line_dynamic",
+        "series_fit_line_dynamic(series) → dynamic",
+        "The line that fits best, as a bag.",
+        plain(ONE, Type::Dynamic),
+        fit_line,
+    ),
 ];
 
 /// This file's functions.
@@ -425,6 +466,119 @@ fn fill_linear(c: &Call<'_>) -> Result<ArrayRef> {
             filled.push(text);
         }
         arrays::write_array(filled.iter().map(String::as_str), out);
+        Some(())
+    })
+}
+
+fn fir(c: &Call<'_>) -> Result<ArrayRef> {
+    let (text, filter, center) = (c.text(0)?, c.text(1)?, c.optional_bool(3, false)?);
+    let normalize = if c.count() > 2 { Some(c.bool(2)?) } else { None };
+    c.texts(|i, out| {
+        let values = complete(numbers(text.get(i)?)?)?;
+        let mut filter = complete(numbers(filter.get(i)?)?)?;
+        let negative = filter.iter().any(|f| *f < 0.0);
+        let normalize = normalize.map_or(Some(!negative), |flag| flag.get(i))?;
+        if normalize {
+            let sum: f64 = filter.iter().sum();
+            if negative || sum == 0.0 {
+                return None;
+            }
+            filter.iter_mut().for_each(|f| *f /= sum);
+        }
+        let shift = if center.get(i)? { filter.len() / 2 } else { 0 };
+        let filtered = (0..values.len()).map(|at| {
+            let terms = filter
+                .iter()
+                .enumerate()
+                .map(|(back, f)| (at + shift).checked_sub(back).and_then(|at| values.get(at)).map_or(0.0, |v| v * f));
+            Some(terms.sum::<f64>())
+        });
+        write_numbers(filtered, out);
+        Some(())
+    })
+}
+
+fn iir(c: &Call<'_>) -> Result<ArrayRef> {
+    let (text, numerators, denominators) = (c.text(0)?, c.text(1)?, c.text(2)?);
+    c.texts(|i, out| {
+        let values = complete(numbers(text.get(i)?)?)?;
+        let b = complete(numbers(numerators.get(i)?)?)?;
+        let a = complete(numbers(denominators.get(i)?)?)?;
+        let (first, rest) = a.split_first().filter(|(first, _)| **first != 0.0)?;
+        let mut filtered: Vec<f64> = Vec::with_capacity(values.len());
+        for at in 0..values.len() {
+            let before = |series: &[f64], back: usize| at.checked_sub(back).and_then(|at| series.get(at).copied()).unwrap_or(0.0);
+            let inputs: f64 = b.iter().enumerate().map(|(back, f)| f * before(&values, back)).sum();
+            let outputs: f64 = rest.iter().enumerate().map(|(back, f)| f * before(&filtered, back + 1)).sum();
+            filtered.push((inputs - outputs) / first);
+        }
+        write_numbers(filtered.into_iter().map(Some), out);
+        Some(())
+    })
+}
+
+/// A line fitted by least squares over positions 0, 1, 2, …
+struct Line {
+    rsquare: f64,
+    slope: f64,
+    variance: f64,
+    rvariance: f64,
+    interception: f64,
+}
+
+impl Line {
+    fn through(values: &[f64]) -> Option<Line> {
+        let count = values.len() as f64;
+        if values.len() < 2 {
+            return None;
+        }
+        let (mean_x, mean_y) = ((count - 1.0) / 2.0, values.iter().sum::<f64>() / count);
+        let (mut xx, mut xy, mut yy) = (0.0, 0.0, 0.0);
+        for (at, y) in values.iter().enumerate() {
+            let (dx, dy) = (at as f64 - mean_x, y - mean_y);
+            xx += dx * dx;
+            xy += dx * dy;
+            yy += dy * dy;
+        }
+        let slope = xy / xx;
+        let interception = mean_y - slope * mean_x;
+        let residual: f64 = values
+            .iter()
+            .enumerate()
+            .map(|(at, y)| (y - interception - slope * at as f64).powi(2))
+            .sum();
+        Some(Line {
+            rsquare: if yy == 0.0 { 1.0 } else { 1.0 - residual / yy },
+            slope,
+            variance: yy / (count - 1.0),
+            rvariance: residual / (count - 1.0),
+            interception,
+        })
+    }
+}
+
+fn fit_line(c: &Call<'_>) -> Result<ArrayRef> {
+    let text = c.text(0)?;
+    c.texts(|i, out| {
+        let values = complete(numbers(text.get(i)?)?)?;
+        let line = Line::through(&values)?;
+        let members = [
+            ("rsquare", line.rsquare),
+            ("slope", line.slope),
+            ("variance", line.variance),
+            ("rvariance", line.rvariance),
+            ("interception", line.interception),
+        ];
+        out.push('{');
+        for (name, value) in members {
+            json::write_string(name, out);
+            out.push(':');
+            json::write_real(value, out);
+            out.push(',');
+        }
+        out.push_str("\"line_fit\":");
+        write_numbers((0..values.len()).map(|at| Some(line.interception + line.slope * at as f64)), out);
+        out.push('}');
         Some(())
     })
 }

@@ -377,17 +377,28 @@ fn replace_string(c: &Call<'_>) -> Result<ArrayRef> {
     })
 }
 
+/// Replaces in one pass: what was put in is not looked at again. At a place where several lookups match, the first decides.
 fn replace_strings(c: &Call<'_>) -> Result<ArrayRef> {
     let (text, lookups, rewrites) = (c.text(0)?, c.text(1)?, c.text(2)?);
     c.texts(|i, out| {
+        let lookups: Vec<Cow<'_, str>> = json::elements(lookups.get(i)?)?.map(json::as_text).collect();
         let rewrites: Vec<Cow<'_, str>> = json::elements(rewrites.get(i)?)?.map(json::as_text).collect();
-        let mut result = text.get(i)?.to_owned();
-        for (n, lookup) in json::elements(lookups.get(i)?)?.map(json::as_text).enumerate() {
-            if !lookup.is_empty() {
-                result = result.replace(lookup.as_ref(), rewrites.get(n).map_or("", |r| r.as_ref()));
+        let mut rest = text.get(i)?;
+        while let Some(character) = rest.chars().next() {
+            let found = lookups
+                .iter()
+                .position(|lookup| !lookup.is_empty() && rest.starts_with(lookup.as_ref()));
+            match found {
+                Some(at) => {
+                    out.push_str(rewrites.get(at).map_or("", |rewrite| rewrite.as_ref()));
+                    rest = rest.get(lookups.get(at).map_or(1, |lookup| lookup.len())..)?;
+                }
+                None => {
+                    out.push(character);
+                    rest = rest.get(character.len_utf8()..)?;
+                }
             }
         }
-        out.push_str(&result);
         Some(())
     })
 }

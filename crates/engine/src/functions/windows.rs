@@ -144,6 +144,14 @@ fn rank_types(args: &[Argument<'_>]) -> std::result::Result<Resolved, ArgumentEr
 }
 
 fn neighbour_types(args: &[Argument<'_>]) -> std::result::Result<Resolved, ArgumentError> {
+    for (index, arg) in args.iter().enumerate().skip(1) {
+        if arg.column.is_some() {
+            return Err(ArgumentError {
+                argument: Some(index),
+                message: "expected a constant".to_owned(),
+            });
+        }
+    }
     match args {
         [value] => Ok(Resolved::one(vec![value.ty], value.ty)),
         [value, _] => Ok(Resolved::one(vec![value.ty, Type::Long], value.ty)),

@@ -281,3 +281,13 @@ pub fn schema(args: &[Argument<'_>]) -> Outcome {
         _ => Err(wrong_count("expected one dynamic")),
     }
 }
+
+/// `hll(x [, accuracy])`
+pub fn kept(args: &[Argument<'_>]) -> Outcome {
+    dcount(args).map(|resolved| Resolved::one(resolved.params, Type::Dynamic))
+}
+
+/// `hll_if(x, predicate [, accuracy])`
+pub fn keptif(args: &[Argument<'_>]) -> Outcome {
+    dcountif(args).map(|resolved| Resolved::one(resolved.params, Type::Dynamic))
+}

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use taffrail_kql::types::Type;
 
 use super::super::call::{Datum, Values};
+use super::super::dynamic::json;
 use super::super::hashing;
 use super::state::{Cell, State};
 
@@ -120,6 +121,109 @@ impl State for Distinct {
 
     fn size(&self) -> usize {
         size_of_val(self) + self.hashes.capacity() * 9 + self.registers.as_ref().map_or(0, Vec::len)
+    }
+}
+
+/// A distinct count kept for later: the state itself, as a dynamic.
+#[derive(Debug)]
+struct Kept {
+    distinct: Distinct,
+    /// The rows hold kept counts, not values
+    merges: bool,
+}
+
+pub fn hll(_types: &[Type], _outputs: &[Type]) -> Box<dyn State> {
+    Box::new(Kept {
+        distinct: Distinct::new(),
+        merges: false,
+    })
+}
+
+pub fn hll_merge(_types: &[Type], _outputs: &[Type]) -> Box<dyn State> {
+    Box::new(Kept {
+        distinct: Distinct::new(),
+        merges: true,
+    })
+}
+
+impl Distinct {
+    fn new() -> Distinct {
+        Distinct {
+            hashes: HashSet::new(),
+            registers: None,
+            exact: false,
+        }
+    }
+
+    /// `{"hashes":["…"]}`, or `{"registers":"…"}` with a hexadecimal byte each.
+    fn to_json(&self) -> String {
+        match &self.registers {
+            Some(registers) => format!("{{\"registers\":\"{}\"}}", hex::encode(registers)),
+            None => {
+                let mut hashes: Vec<String> = self.hashes.iter().map(|hash| format!("\"{hash:016x}\"")).collect();
+                hashes.sort_unstable();
+                format!("{{\"hashes\":[{}]}}", hashes.join(","))
+            }
+        }
+    }
+
+    fn learn(&mut self, text: &str) -> Option<()> {
+        for (name, value) in json::members(text)? {
+            if name == "hashes" {
+                for hash in json::elements(value)? {
+                    self.see(u64::from_str_radix(&json::as_text(hash), 16).ok()?);
+                }
+            } else if name == "registers" {
+                let theirs = hex::decode(json::as_text(value).as_ref()).ok()?;
+                self.merge(vec![Cell::Text(theirs.into_iter().map(char::from).collect())]);
+            } else {
+                return None;
+            }
+        }
+        Some(())
+    }
+}
+
+/// What several kept counts are together.
+pub fn merged<'a>(kept: impl Iterator<Item = &'a str>) -> Option<String> {
+    let mut all = Distinct::new();
+    for text in kept {
+        all.learn(text)?;
+    }
+    Some(all.to_json())
+}
+
+/// The number a kept count stands for.
+pub fn counted(kept: &str) -> Option<i64> {
+    let mut all = Distinct::new();
+    all.learn(kept)?;
+    Some(all.count())
+}
+
+impl State for Kept {
+    fn update(&mut self, args: &[Values<'_>], row: usize) {
+        match args.first().map(|column| column.get(row)) {
+            Some(Datum::Dynamic(text)) if self.merges => {
+                self.distinct.learn(text);
+            }
+            _ => self.distinct.update(args, row),
+        }
+    }
+
+    fn save(&self) -> Vec<Cell> {
+        self.distinct.save()
+    }
+
+    fn merge(&mut self, saved: Vec<Cell>) {
+        self.distinct.merge(saved);
+    }
+
+    fn finish(&self) -> Vec<Cell> {
+        vec![Cell::Text(self.distinct.to_json())]
+    }
+
+    fn size(&self) -> usize {
+        self.distinct.size()
     }
 }
 

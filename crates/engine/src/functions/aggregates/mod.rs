@@ -5,7 +5,7 @@
 
 mod args;
 mod collect;
-mod distinct;
+pub(crate) mod distinct;
 mod numbers;
 mod percentiles;
 mod rows;

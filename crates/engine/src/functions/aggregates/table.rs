@@ -482,4 +482,29 @@ pub static TABLE: &[Entry] = &[
         Prefix("binary_all_xor"),
         numbers::all_xor,
     ),
+    own(
+        "hll",
+        "hll(value, accuracy = 1) → dynamic",
+        "A distinct count to be merged later.",
+        args::kept,
+        Prefix("hll"),
+        distinct::hll,
+    ),
+    own(
+        "hll_if",
+        "hll_if(value, predicate, accuracy = 1) → dynamic",
+        "A distinct count of the rows for which it is true, to be merged later.",
+        args::keptif,
+        Prefix("hll_if"),
+        distinct::hll,
+    )
+    .predicate(1),
+    own(
+        "hll_merge",
+        "hll_merge(hll) → dynamic",
+        "Several distinct counts as one.",
+        args::bag,
+        Prefix("hll_merge"),
+        distinct::hll_merge,
+    ),
 ];

@@ -184,9 +184,9 @@ pub static FUNCTIONS: &[Scalar] = &[
     ),
     kernel(
         "jaccard_index",
-        "jaccard_index(set1, set2) → real",
+        "jaccard_index(set1, set2) → dynamic",
         "Size of the intersection over size of the union.",
-        plain(&[DYN, DYN], Type::Real),
+        plain(&[DYN, DYN], Type::Dynamic),
         jaccard,
     ),
     kernel(
@@ -307,12 +307,7 @@ fn sort_types(args: &[Argument<'_>]) -> std::result::Result<Resolved, ArgumentEr
             }
         })
         .collect::<Vec<_>>();
-    // Sorting several arrays together gives one column each.
-    let arrays = params.iter().filter(|ty| **ty == Type::Dynamic).count();
-    Ok(Resolved {
-        params,
-        returns: vec![Type::Dynamic; arrays],
-    })
+    Ok(Resolved::one(params, Type::Dynamic))
 }
 
 fn sort(c: &Call<'_>, descending: bool) -> Result<ArrayRef> {
@@ -688,11 +683,12 @@ fn set_has_element(c: &Call<'_>) -> Result<ArrayRef> {
 
 fn jaccard(c: &Call<'_>) -> Result<ArrayRef> {
     let (a, b) = (c.text(0)?, c.text(1)?);
-    c.reals(|i| {
+    c.texts(|i, out| {
         let (a, b): (HashSet<&str>, HashSet<&str>) = (list(a.get(i))?.into_iter().collect(), list(b.get(i))?.into_iter().collect());
         let common = a.intersection(&b).count();
         let all = a.union(&b).count();
-        (all > 0).then(|| common as f64 / all as f64)
+        json::write_real(common as f64 / all as f64, out);
+        Some(())
     })
 }
 

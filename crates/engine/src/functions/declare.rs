@@ -82,6 +82,12 @@ impl Scalar {
         self
     }
 
+    /// Names of its result columns.
+    pub const fn named_as(mut self, naming: Naming) -> Scalar {
+        self.function.naming = naming;
+        self
+    }
+
     /// Not callable from a query.
     pub const fn hidden(mut self) -> Scalar {
         self.hidden = true;

@@ -243,7 +243,12 @@ fn domain_to(domain: &str) -> Option<String> {
 fn gzip(text: &str) -> Option<String> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Compression::none());
     encoder.write_all(AsRef::<[u8]>::as_ref(text)).ok()?;
-    Some(STANDARD.encode(encoder.finish().ok()?))
+    let mut bytes = encoder.finish().ok()?;
+    // Whoever reads it needs no hint at how hard it was compressed.
+    if let Some(hint) = bytes.get_mut(8) {
+        *hint = 0;
+    }
+    Some(STANDARD.encode(bytes))
 }
 
 fn zlib(text: &str) -> Option<String> {

@@ -61,7 +61,8 @@ pub static FUNCTIONS: &[Scalar] = &[
             let kept = c.text(0)?;
             c.longs(|i| distinct::counted(kept.get(i)?))
         },
-    ),
+    )
+    .named_as(taffrail_kql::catalog::Naming::Prefix("dcount_hll")),
     kernel(
         "hll_merge",
         "hll_merge(hll, …) → dynamic",

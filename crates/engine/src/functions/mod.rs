@@ -128,6 +128,13 @@ pub fn datum_to_json(value: call::Datum<'_>) -> serde_json::Value {
             None => Json::from("-Infinity"),
         },
         Datum::Dynamic(v) => dynamic::json::tree(v),
+        // Results leave out the zeros at the end of a fraction, which `tostring()` writes.
+        Datum::DateTime(v) => {
+            let mut text = String::new();
+            format::datetime(v, &mut text);
+            let whole = text.trim_end_matches('Z').trim_end_matches('0').trim_end_matches('.');
+            Json::from(format!("{whole}Z"))
+        }
         other => {
             let mut text = String::new();
             format::text(other, &mut text);

@@ -4,11 +4,11 @@
 
 use arrow::array::ArrayRef;
 use datafusion::common::Result;
-use taffrail_kql::catalog::Param;
+use taffrail_kql::catalog::{Argument, ArgumentError, Naming, Param, Resolved};
 use taffrail_kql::types::Type;
 
 use super::call::{Call, Datum, Values};
-use super::declare::{Scalar, kernel, optional, plain};
+use super::declare::{Scalar, custom, kernel, optional, plain};
 use super::dynamic::{arrays, json};
 
 use Param::{Any, Is};
@@ -67,6 +67,58 @@ static COMPARISONS: &[Scalar] = &comparisons! {
     "series_less_equals" "Element-wise comparison." |a, b| a <= b;
 };
 
+const STATS: Naming = Naming::Tuple(&[
+    "series_stats_{}_min",
+    "series_stats_{}_min_idx",
+    "series_stats_{}_max",
+    "series_stats_{}_max_idx",
+    "series_stats_{}_avg",
+    "series_stats_{}_stdev",
+    "series_stats_{}_variance",
+]);
+
+const LINE: Naming = Naming::Tuple(&[
+    "series_fit_line_{}_rsquare",
+    "series_fit_line_{}_slope",
+    "series_fit_line_{}_variance",
+    "series_fit_line_{}_rvariance",
+    "series_fit_line_{}_interception",
+    "series_fit_line_{}_line_fit",
+]);
+
+fn stats_types(args: &[Argument<'_>]) -> std::result::Result<Resolved, ArgumentError> {
+    use Type::{Bool, Dynamic, Long, Real};
+    let returns = vec![Real, Long, Real, Long, Real, Real, Real];
+    match args.len() {
+        1 => Ok(Resolved {
+            params: vec![Dynamic],
+            returns,
+        }),
+        2 => Ok(Resolved {
+            params: vec![Dynamic, Bool],
+            returns,
+        }),
+        _ => Err(ArgumentError {
+            argument: None,
+            message: "expected a series and perhaps a flag".to_owned(),
+        }),
+    }
+}
+
+fn line_types(args: &[Argument<'_>]) -> std::result::Result<Resolved, ArgumentError> {
+    use Type::{Dynamic, Real};
+    match args.len() {
+        1 => Ok(Resolved {
+            params: vec![Dynamic],
+            returns: vec![Real, Real, Real, Real, Real, Dynamic],
+        }),
+        _ => Err(ArgumentError {
+            argument: None,
+            message: "expected a series".to_owned(),
+        }),
+    }
+}
+
 static WHOLE: &[Scalar] = &[
     kernel(
         "series_sum",
@@ -115,7 +167,7 @@ static WHOLE: &[Scalar] = &[
         "series_stats_dynamic(series, ignore_nonfinite = false) → dynamic",
         "Statistics of a series as a bag.",
         optional(ONE, &[Is(Type::Bool)], Type::Dynamic),
-        stats,
+        |c| stats(c, false),
     ),
     kernel(
         "series_fill_const",
@@ -147,14 +199,12 @@ static WHOLE: &[Scalar] = &[
     ),
     kernel(
         "series_stats",
-        "series_stats(series, ignore_nonfinite = false) → real",
-        "The least element; of all statistics, see series_stats_dynamic().",
-        optional(ONE, &[Is(Type::Bool)], Type::Real),
-        |c| {
-            let text = c.text(0)?;
-            c.reals(|i| numbers(text.get(i)?)?.into_iter().flatten().reduce(f64::min))
-        },
-    ),
+        "series_stats(series, ignore_nonfinite = false) → (min, min_idx, max, max_idx, avg, stdev, variance)",
+        "Statistics of a series.",
+        custom(stats_types),
+        |c| stats(c, true),
+    )
+    .named_as(STATS),
     kernel(
         "series_fir",
         "series_fir(series, filter, normalize, center = false) → dynamic",
@@ -171,20 +221,18 @@ static WHOLE: &[Scalar] = &[
     ),
     kernel(
         "series_fit_line",
-        "series_fit_line(series) → real",
-        "How well a line fits (R²); of all results, see series_fit_line_dynamic().",
-        plain(ONE, Type::Real),
-        |c| {
-            let text = c.text(0)?;
-            c.reals(|i| Some(Line::through(&complete(numbers(text.get(i)?)?)?)?.rsquare))
-        },
-    ),
+        "series_fit_line(series) → (rsquare, slope, variance, rvariance, interception, line_fit)",
+        "The line that fits best.",
+        custom(line_types),
+        |c| fit_line(c, true),
+    )
+    .named_as(LINE),
     kernel(
         "series_fit_line_dynamic",
         "series_fit_line_dynamic(series) → dynamic",
         "The line that fits best, as a bag.",
         plain(ONE, Type::Dynamic),
-        fit_line,
+        |c| fit_line(c, false),
     ),
 ];
 
@@ -324,7 +372,8 @@ fn pearson(a: &[f64], b: &[f64]) -> Option<f64> {
     Some(together / (of_a * of_b).sqrt())
 }
 
-fn stats(c: &Call<'_>) -> Result<ArrayRef> {
+/// As a bag with names, or as an array of the results that become columns.
+fn stats(c: &Call<'_>, columns: bool) -> Result<ArrayRef> {
     let (text, ignore) = (c.text(0)?, c.optional_bool(1, false)?);
     c.texts(|i, out| {
         let values = numbers(text.get(i)?)?;
@@ -348,29 +397,34 @@ fn stats(c: &Call<'_>) -> Result<ArrayRef> {
             .iter()
             .copied()
             .reduce(|best, next| if next.1 > best.1 { next } else { best })?;
-        let mut member = |name: &str, value: f64| {
-            json::write_string(name, out);
-            out.push(':');
-            if name.ends_with("_idx") || name == "len" {
-                out.push_str(&(value as i64).to_string());
-            } else {
-                json::write_real(value, out);
+        let members = [
+            ("min", least.1),
+            ("min_idx", least.0 as f64),
+            ("max", greatest.1),
+            ("max_idx", greatest.0 as f64),
+            ("avg", mean),
+            ("stdev", variance.sqrt()),
+            ("variance", variance),
+            ("sum", sum),
+            ("len", values.len() as f64),
+        ];
+        let shown = if columns { 7 } else { members.len() };
+        out.push(if columns { '[' } else { '{' });
+        for (index, (name, value)) in members.iter().take(shown).enumerate() {
+            if index > 0 {
+                out.push(',');
             }
-            out.push(',');
-        };
-        let mut bag = String::from("{");
-        member("min", least.1);
-        member("min_idx", least.0 as f64);
-        member("max", greatest.1);
-        member("max_idx", greatest.0 as f64);
-        member("avg", mean);
-        member("stdev", variance.sqrt());
-        member("variance", variance);
-        member("sum", sum);
-        member("len", values.len() as f64);
-        bag.push_str(out.trim_end_matches(','));
-        bag.push('}');
-        *out = bag;
+            if !columns {
+                json::write_string(name, out);
+                out.push(':');
+            }
+            if name.ends_with("_idx") || *name == "len" {
+                out.push_str(&(*value as i64).to_string());
+            } else {
+                json::write_real(*value, out);
+            }
+        }
+        out.push(if columns { ']' } else { '}' });
         Some(())
     })
 }
@@ -557,7 +611,7 @@ impl Line {
     }
 }
 
-fn fit_line(c: &Call<'_>) -> Result<ArrayRef> {
+fn fit_line(c: &Call<'_>, columns: bool) -> Result<ArrayRef> {
     let text = c.text(0)?;
     c.texts(|i, out| {
         let values = complete(numbers(text.get(i)?)?)?;
@@ -569,16 +623,20 @@ fn fit_line(c: &Call<'_>) -> Result<ArrayRef> {
             ("rvariance", line.rvariance),
             ("interception", line.interception),
         ];
-        out.push('{');
+        out.push(if columns { '[' } else { '{' });
         for (name, value) in members {
-            json::write_string(name, out);
-            out.push(':');
+            if !columns {
+                json::write_string(name, out);
+                out.push(':');
+            }
             json::write_real(value, out);
             out.push(',');
         }
-        out.push_str("\"line_fit\":");
+        if !columns {
+            out.push_str("\"line_fit\":");
+        }
         write_numbers((0..values.len()).map(|at| Some(line.interception + line.slope * at as f64)), out);
-        out.push('}');
+        out.push(if columns { ']' } else { '}' });
         Some(())
     })
 }

@@ -382,7 +382,8 @@ fn replace_strings(c: &Call<'_>) -> Result<ArrayRef> {
     let (text, lookups, rewrites) = (c.text(0)?, c.text(1)?, c.text(2)?);
     c.texts(|i, out| {
         let lookups: Vec<Cow<'_, str>> = json::elements(lookups.get(i)?)?.map(json::as_text).collect();
-        let rewrites: Vec<Cow<'_, str>> = json::elements(rewrites.get(i)?)?.map(json::as_text).collect();
+        // A rewrite that is no text leaves what it stands for as it is.
+        let rewrites: Vec<Option<Cow<'_, str>>> = json::elements(rewrites.get(i)?)?.map(json::unquote).collect();
         let mut rest = text.get(i)?;
         while let Some(character) = rest.chars().next() {
             let found = lookups
@@ -390,8 +391,9 @@ fn replace_strings(c: &Call<'_>) -> Result<ArrayRef> {
                 .position(|lookup| !lookup.is_empty() && rest.starts_with(lookup.as_ref()));
             match found {
                 Some(at) => {
-                    out.push_str(rewrites.get(at).map_or("", |rewrite| rewrite.as_ref()));
-                    rest = rest.get(lookups.get(at).map_or(1, |lookup| lookup.len())..)?;
+                    let lookup = lookups.get(at)?.as_ref();
+                    out.push_str(rewrites.get(at).and_then(Option::as_deref).unwrap_or(lookup));
+                    rest = rest.get(lookup.len()..)?;
                 }
                 None => {
                     out.push(character);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use arrow::array::ArrayRef;
 use datafusion::common::Result;
-use taffrail_kql::catalog::{Argument, ArgumentError, Param, Resolved};
+use taffrail_kql::catalog::{Argument, ArgumentError, Naming, Param, Resolved};
 use taffrail_kql::types::Type;
 
 use super::super::calendar;
@@ -16,6 +16,8 @@ use super::json::{self, Kind};
 use Param::{Any, Integer, Is};
 
 const DYN: Param = Is(Type::Dynamic);
+
+const SORTED: Naming = Naming::Tuple(&["{}_sorted"]);
 
 /// This file's functions.
 pub static FUNCTIONS: &[Scalar] = &[
@@ -45,7 +47,7 @@ pub static FUNCTIONS: &[Scalar] = &[
         "array_split",
         "array_split(array, indices) → dynamic",
         "The array cut before each index.",
-        plain(&[DYN, DYN], Type::Dynamic),
+        plain(&[DYN, Any], Type::Dynamic),
         split,
     ),
     kernel(
@@ -61,14 +63,16 @@ pub static FUNCTIONS: &[Scalar] = &[
         "Sorts the first array ascending and the others along with it.",
         custom(sort_types),
         sort_asc,
-    ),
+    )
+    .named_as(SORTED),
     kernel(
         "array_sort_desc",
         "array_sort_desc(array, …, nulls_last = true) → dynamic",
         "Sorts the first array descending and the others along with it.",
         custom(sort_types),
         sort_desc,
-    ),
+    )
+    .named_as(SORTED),
     kernel(
         "array_sum",
         "array_sum(array) → real",
@@ -257,10 +261,10 @@ fn slice(c: &Call<'_>) -> Result<ArrayRef> {
 }
 
 fn split(c: &Call<'_>) -> Result<ArrayRef> {
-    let (array, at) = (c.text(0)?, c.text(1)?);
+    let (array, at) = (c.text(0)?, c.value(1)?);
     c.texts(|i, out| {
         let items = list(array.get(i))?;
-        let text = at.get(i)?;
+        let text = &value_json(&at, i);
         let cuts: Vec<i64> = match json::elements(text) {
             Some(elements) => elements.filter_map(json::to_long).collect(),
             None => vec![json::to_long(text)?],
@@ -307,7 +311,12 @@ fn sort_types(args: &[Argument<'_>]) -> std::result::Result<Resolved, ArgumentEr
             }
         })
         .collect::<Vec<_>>();
-    Ok(Resolved::one(params, Type::Dynamic))
+    // Sorting several arrays together gives one column each.
+    let arrays = params.iter().filter(|ty| **ty == Type::Dynamic).count();
+    Ok(Resolved {
+        params,
+        returns: vec![Type::Dynamic; arrays],
+    })
 }
 
 fn sort(c: &Call<'_>, descending: bool) -> Result<ArrayRef> {

@@ -1,7 +1,8 @@
 // A stand-in for the server, for work on the portal alone: serves dist with the shipped content security
 // policies, and answers the API from a few made-up incidents. Never part of the build.
 //   node dev/server.mjs [port]      user "admin", password "correct horse battery"
-import { createServer } from 'node:http';
+// With TAFFRAIL_URL the API is that of a real server instead.
+import { createServer, request as forward } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import { extname, join, normalize } from 'node:path';
 
@@ -42,7 +43,7 @@ const RULES = [
   id, name, severity, tactics, techniques, description, kind: i % 3 === 0 ? 'NRT' : 'Scheduled', enabled: i !== 7, queryFrequency: 'PT5M', queryPeriod: 'PT10M', triggerOperator: 'gt', triggerThreshold: 0, version: '1.0.0',
   query: `KubernetesAudit\n| where Stage == "ResponseComplete"\n| where Verb == "create" and Resource == "${pick(resources, i)}"\n| extend Actor = tostring(User.username)\n| project TimeGenerated, AuditId, Actor, Namespace, ObjectName, SourceIPs`,
   entityMappings: [{ entityType: 'Account', fieldMappings: [{ identifier: 'FullName', columnName: 'Actor' }] }, { entityType: 'IP', fieldMappings: [{ identifier: 'Address', columnName: 'SourceIp' }] }],
-  remediation: ['Ask the owner of the identity whether this was intended.', 'Revoke the credential: `kubectl delete secret …` or rotate the certificate.'],
+  response: ['Ask the owner of the identity whether this was intended.', 'Revoke the credential: `kubectl delete secret …` or rotate the certificate.'],
   incidentConfiguration: { createIncident: true, groupingConfiguration: { enabled: true, lookbackDuration: 'PT5H', matchingMethod: 'Selected', groupByEntities: ['Account'] } },
 }));
 const incidents = [];
@@ -61,10 +62,10 @@ function incident(number, minutes) {
     closedAt: status === 'Closed' ? ago(minutes - 30) : null, cluster: 'prod', rules: rules.map((r) => r.id),
     alerts: rules.map((r, i) => ({
       id: `a${number}-${i}`, rule: r.id, ruleName: r.name, title: `${r.name} by ${user}`, description: r.description, severity: r.severity, tactics: r.tactics, techniques: r.techniques, entities, firstActivity: ago(minutes + 12), lastActivity: ago(minutes + i * 3), createdAt: ago(minutes), cluster: 'prod',
-      customDetails: { Image: 'docker.io/library/nginx:1.27', Command: 'sh -c "cat /var/run/secrets/kubernetes.io/serviceaccount/token"' }, evidence: { columns, rows: Array.from({ length: 4 + (number % 4) }, (_, k) => event(number * 10 + k, { TimeGenerated: ago(minutes + k * 2.5), User: { username: user } })) }, count: 4 + (number % 4), query: r.query, remediation: r.remediation,
+      customDetails: { Image: 'docker.io/library/nginx:1.27', Command: 'sh -c "cat /var/run/secrets/kubernetes.io/serviceaccount/token"' }, evidence: { columns, rows: Array.from({ length: 4 + (number % 4) }, (_, k) => event(number * 10 + k, { TimeGenerated: ago(minutes + k * 2.5), User: { username: user } })) }, count: 4 + (number % 4), query: r.query, remediation: r.response,
     })),
     comments: number % 4 === 0 ? [{ id: `c${number}`, author: 'mona', message: 'Looked at it with `kubectl auth can-i --list`.\n\n- token rotated\n- **pod removed**\n\nSee https://kubernetes.io/docs/concepts/security/', createdAt: ago(minutes - 5) }] : [],
-    activity: [{ at: ago(minutes - 0.2), who: 'taffrail', action: 'created', field: null, from: null, to: null }, ...(status === 'New' ? [] : [{ at: ago(minutes - 3), who: 'mona', action: 'changed', field: 'status', from: 'New', to: status }, { at: ago(minutes - 3), who: 'mona', action: 'changed', field: 'owner', from: null, to: 'mona' }])],
+    activity: [{ id: `x${number}`, createdAt: ago(minutes - 0.2), actor: 'taffrail', kind: 'created', field: null, from: null, to: null }, ...(status === 'New' ? [] : [{ id: `y${number}`, createdAt: ago(minutes - 3), actor: 'mona', kind: 'changed', field: 'status', from: 'New', to: status }, { id: `z${number}`, createdAt: ago(minutes - 3), actor: 'mona', kind: 'changed', field: 'owner', from: null, to: 'mona' }])],
   };
   return one;
 }
@@ -151,7 +152,7 @@ async function api(request, url, body) {
     const found = incidents.find((i) => i.number === Number(one[1]));
     if (!found) return [404, { error: { code: 'NotFound', message: 'there is no such incident' } }];
     if (method === 'PATCH') {
-      for (const [field, to] of Object.entries(body)) found.activity.push({ at: ago(0), who: 'admin', action: 'changed', field, from: found[field] ?? null, to });
+      for (const [field, to] of Object.entries(body)) found.activity.push({ id: `${Date.now()}${field}`, createdAt: ago(0), actor: 'admin', kind: 'changed', field, from: found[field] ?? null, to });
       Object.assign(found, body, { updatedAt: ago(0) });
       found.closedAt = found.status === 'Closed' ? ago(0) : null;
       tell(found.number, 'updated');
@@ -177,8 +178,20 @@ async function api(request, url, body) {
   return [404, { error: { code: 'NotFound', message: 'there is nothing at this address' } }];
 }
 
+const behind = process.env.TAFFRAIL_URL ? new URL(process.env.TAFFRAIL_URL) : null;
+function pass(request, response) {
+  const onward = forward({ host: behind.hostname, port: behind.port, path: request.url, method: request.method, headers: { ...request.headers, host: behind.host } }, (answer) => {
+    response.writeHead(answer.statusCode, answer.headers);
+    answer.pipe(response);
+  });
+  onward.on('error', (error) => response.writeHead(502).end(String(error)));
+  request.pipe(onward);
+  response.on('close', () => onward.destroy());
+}
+
 const server = createServer(async (request, response) => {
   const url = new URL(request.url, 'http://x');
+  if (behind && /^\/(api|v1|v2|ingest)\//.test(url.pathname)) return pass(request, response);
   try {
     if (url.pathname === '/api/v1/events') {
       response.writeHead(200, { 'Content-Type': 'text/event-stream' });

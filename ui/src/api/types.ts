@@ -87,10 +87,12 @@ export interface Comment {
 }
 
 export interface Activity {
-  at: string;
+  id: string;
+  createdAt: string;
   /** A user's name, or `taffrail` for what rules do */
-  who: string;
-  action: string;
+  actor: string;
+  /** `created`, `changed`, `commented`, `alert added`, … */
+  kind: string;
   field: string | null;
   from: string | null;
   to: string | null;
@@ -217,15 +219,16 @@ export interface Rule {
   entityMappings?: Json;
   customDetails?: Record<string, Json> | null;
   alertDetailsOverride?: Json;
-  incidentConfiguration?: Json;
+  incidentConfiguration?: {
+    createIncident?: boolean;
+    groupingConfiguration?: { enabled?: boolean; reopenClosedIncident?: boolean; lookbackDuration?: string; matchingMethod?: string; groupByEntities?: string[]; groupByAlertDetails?: string[]; groupByCustomDetails?: string[] };
+  } | null;
   suppressionDuration?: string | null;
   suppressionEnabled?: boolean | null;
-  remediation?: string[];
-  tests?: Json;
-  tables?: string[];
-  alertCount?: number | null;
-  lastRun?: string | null;
-  error?: string | null;
+  /** What to do first when it speaks */
+  response?: string[];
+  threatMatrix?: string[];
+  eventGroupingSettings?: { aggregationKind?: 'SingleAlert' | 'AlertPerResult' } | null;
   [more: string]: unknown;
 }
 

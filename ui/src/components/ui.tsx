@@ -185,7 +185,7 @@ export function Empty({ icon, title, children }: { icon: ReactNode; title: strin
 
 export function Skeleton({ lines = 6 }: { lines?: number }) {
   return (
-    <div className="column" style={{ padding: 16 }} aria-busy="true" aria-label="Loading">
+    <div className="column" style={{ padding: 16 }} role="status" aria-busy="true" aria-label="Loading">
       {Array.from({ length: lines }, (_, i) => (
         <div key={i} className="skeleton" style={{ width: `${90 - ((i * 17) % 45)}%` }} />
       ))}

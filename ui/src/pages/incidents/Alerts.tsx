@@ -97,7 +97,7 @@ function EvidenceTable({ alert }: { alert: Alert }) {
   const [shown, setShown] = useState(PART);
   if (rows.length === 0) return <p className="muted">The alert carries no rows.</p>;
   // Columns that are empty in every row only take room; the tree of a row still has them.
-  const used = columns.map((_, i) => i).filter((i) => rows.some((row) => row[i] !== null && row[i] !== '' && row[i] !== undefined));
+  const used = inReadingOrder(columns).filter((i) => rows.some((row) => row[i] !== null && row[i] !== '' && row[i] !== undefined));
   return (
     <div className="evidence-wrap" tabIndex={0} role="region" aria-label="Evidence">
       <table className="table evidence">
@@ -140,6 +140,17 @@ function EvidenceTable({ alert }: { alert: Alert }) {
       )}
     </div>
   );
+}
+
+// Who did what to what, before everything else.
+const FIRST = ['TimeGenerated', 'Username', 'EventType', 'Action', 'Namespace', 'Resource', 'Name', 'Command', 'SourceIp', 'ResponseCode', 'UserAgent'];
+
+function inReadingOrder(columns: { name: string }[]): number[] {
+  const rank = (i: number): number => {
+    const at = FIRST.indexOf(columns[i]?.name ?? '');
+    return at < 0 ? FIRST.length : at;
+  };
+  return columns.map((_, i) => i).sort((a, b) => rank(a) - rank(b) || a - b);
 }
 
 /** Dynamic values come as text; so do whole events, in columns that keep what was sent. */

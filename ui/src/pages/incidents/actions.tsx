@@ -259,7 +259,7 @@ export function useBulk(): (numbers: number[], change: IncidentChange) => Promis
 /** How long an incident has been, or was, open. */
 export function openFor(incident: Incident, now: number): string {
   const end = incident.closedAt === null ? now : Date.parse(incident.closedAt);
-  return duration(end - Date.parse(incident.createdAt));
+  return duration(Math.max(1000, Math.floor((end - Date.parse(incident.createdAt)) / 1000) * 1000));
 }
 
 export const asStatus = (status: Status): React.ReactNode => <StatusMark status={status} />;

@@ -148,7 +148,7 @@ export function Grid({ columns, rows, hidden, onFilter }: Props) {
                         setPicked({ x: event.clientX, y: event.clientY, column: at, row: index, path: [], value });
                       }}
                     >
-                      {value === null ? 'null' : cellText(value, column.type)}
+                      {value === null ? 'null' : value === '' ? <span className="sr">empty</span> : cellText(value, column.type)}
                     </button>
                   );
                 })}

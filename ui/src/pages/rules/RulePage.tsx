@@ -4,7 +4,7 @@ import { ArrowLeft, SquareArrowOutUpRight } from 'lucide-react';
 import { Fragment } from 'react';
 import { ApiError } from '../../api/client';
 import { incidentsQuery, ruleQuery } from '../../api/queries';
-import type { Json } from '../../api/types';
+import type { Json, Rule } from '../../api/types';
 import { JsonTree } from '../../components/JsonTree';
 import { SeverityMark, StatusMark, Technique } from '../../components/marks';
 import { CopyButton, ErrorNotice, Skeleton, Time } from '../../components/ui';
@@ -14,7 +14,7 @@ import { Markdown } from '../../lib/markdown';
 import { useTitle } from '../../lib/hooks';
 
 /** Shown in their own places; everything else of a definition is listed as it is. */
-const SHOWN = new Set(['id', 'name', 'description', 'severity', 'kind', 'tactics', 'techniques', 'relevantTechniques', 'query', 'enabled', 'queryFrequency', 'queryPeriod', 'triggerOperator', 'triggerThreshold', 'remediation', 'version', 'entityMappings', 'customDetails']);
+const SHOWN = new Set(['id', 'name', 'description', 'severity', 'kind', 'tactics', 'techniques', 'relevantTechniques', 'query', 'enabled', 'queryFrequency', 'queryPeriod', 'triggerOperator', 'triggerThreshold', 'response', 'version', 'entityMappings', 'customDetails', 'threatMatrix', 'eventGroupingSettings', 'incidentConfiguration', 'suppressionDuration', 'suppressionEnabled', 'status']);
 
 const OPERATORS: Record<string, string> = { gt: 'more than', lt: 'fewer than', eq: 'exactly', ne: 'other than', GreaterThan: 'more than', LessThan: 'fewer than', Equal: 'exactly', NotEqual: 'other than' };
 
@@ -76,14 +76,14 @@ export function RulePage() {
                 </pre>
               </div>
             </section>
-            {Array.isArray(rule.remediation) && rule.remediation.length > 0 && (
+            {Array.isArray(rule.response) && rule.response.length > 0 && (
               <section className="card">
                 <header>
                   <h2>What to do when it speaks</h2>
                 </header>
                 <div className="body">
                   <ol style={{ paddingLeft: 18 }} className="column">
-                    {rule.remediation.map((step) => (
+                    {rule.response.map((step) => (
                       <li key={step}>
                         <Markdown text={step} />
                       </li>
@@ -92,6 +92,14 @@ export function RulePage() {
                 </div>
               </section>
             )}
+            <section className="card">
+              <header>
+                <h2>From rows to incidents</h2>
+              </header>
+              <div className="body">
+                <p>{grouping(rule)}</p>
+              </div>
+            </section>
             <Mappings value={rule.entityMappings ?? null} />
             {rest.length > 0 && (
               <section className="card">
@@ -162,6 +170,7 @@ export function RulePage() {
                     <span>{techniqueName(technique)}</span>
                   </div>
                 ))}
+                {(rule.threatMatrix ?? []).length > 0 && <div className="muted">Threat matrix for Kubernetes: {(rule.threatMatrix ?? []).join(', ')}</div>}
               </div>
             </section>
             <section className="card">
@@ -188,6 +197,20 @@ export function RulePage() {
       </div>
     </>
   );
+}
+
+/** In words: what becomes one alert, and which alerts one incident. */
+function grouping(rule: Rule): string {
+  const alerts = rule.eventGroupingSettings?.aggregationKind === 'AlertPerResult' ? 'Each row of the result is an alert.' : 'All rows of a run are one alert.';
+  const silent = rule.suppressionEnabled && rule.suppressionDuration ? ` After an alert the rule is silent for ${isoDuration(rule.suppressionDuration)}.` : '';
+  const incident = rule.incidentConfiguration;
+  if (incident?.createIncident === false) return `${alerts} Its alerts make no incidents.${silent}`;
+  const group = incident?.groupingConfiguration;
+  if (!group?.enabled) return `${alerts} Each alert is an incident of its own.${silent}`;
+  const by = [...(group.groupByEntities ?? []), ...(group.groupByAlertDetails ?? []), ...(group.groupByCustomDetails ?? [])];
+  const same = group.matchingMethod === 'AnyAlert' ? 'All alerts of the rule' : by.length > 0 && group.matchingMethod === 'Selected' ? `Alerts with the same ${by.join(' and ')}` : 'Alerts with the same entities';
+  const within = group.lookbackDuration ? ` within ${isoDuration(group.lookbackDuration)}` : '';
+  return `${alerts} ${same}${within} are one incident; when it is closed already, ${group.reopenClosedIncident ? 'it is opened again' : 'a new one is made'}.${silent}`;
 }
 
 interface Mapping {

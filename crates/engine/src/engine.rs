@@ -8,15 +8,17 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::displayable;
 use taffrail_kql::catalog::{Catalog, Schema};
-use taffrail_kql::{BoundQuery, Completion, Diagnostic, Value};
+use taffrail_kql::{BoundQuery, Completion, Diagnostic, Type, Value};
 
+use crate::discover::{self, Asking, Members, Question};
 use crate::error::QueryError;
 use crate::execute::{self, Execution};
 use crate::lower::Lowering;
+use crate::plugins::BagUnpack;
 use crate::result::{self, QueryResult, ResultColumn, Statistics};
 use crate::source::TableSource;
 use crate::ticks::UNIX_EPOCH;
-use crate::{functions, language, session};
+use crate::{functions, kernels, language, session};
 
 /// What queries may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,8 +112,11 @@ impl Engine {
 
     /// Errors and warnings of a text, without running it.
     pub fn check(&self, text: &str) -> Vec<Diagnostic> {
-        match language::compile(text, self.schema.as_ref(), ticks(Utc::now()), &[]) {
+        let asking = Asking::new(self.schema.as_ref(), &[]);
+        match language::compile(text, &asking, ticks(Utc::now()), &[]) {
             Ok(query) => query.warnings,
+            // what stands behind a plugin that must see rows first can only be judged when the query runs
+            Err(_) if asking.question().is_some() => vec![],
             Err(diagnostics) => diagnostics,
         }
     }
@@ -121,13 +126,43 @@ impl Engine {
         language::complete(text, offset, self.schema.as_ref(), ticks(Utc::now()))
     }
 
-    /// Text to bound query, as `query` does it.
+    /// Text to bound query, as `query` does it. Runs what has to be run to know the columns (`evaluate bag_unpack`).
     ///
     /// # Errors
     /// When the text is not a valid query.
-    pub fn compile(&self, text: &str, request: &QueryRequest) -> Result<BoundQuery, QueryError> {
+    pub async fn compile(&self, text: &str, request: &QueryRequest) -> Result<BoundQuery, QueryError> {
         let now = ticks(request.now.unwrap_or_else(Utc::now));
-        language::compile(text, self.schema.as_ref(), now, &request.parameters).map_err(QueryError::Diagnostics)
+        let mut answers = Vec::new();
+        loop {
+            let asking = Asking::new(self.schema.as_ref(), &answers);
+            let compiled = language::compile(text, &asking, now, &request.parameters);
+            match (compiled, asking.question()) {
+                (Ok(query), _) => return Ok(query),
+                (Err(diagnostics), None) => return Err(QueryError::Diagnostics(diagnostics)),
+                (Err(_), Some(question)) => answers.push(self.answer(&question, request).await?),
+            }
+        }
+    }
+
+    /// The columns of a plugin, from the rows it gets.
+    async fn answer(&self, question: &Question, request: &QueryRequest) -> Result<Vec<(String, Type)>, QueryError> {
+        let unpack = BagUnpack::new(&question.args).map_err(|error| QueryError::from_lower(error, self.options.memory_limit))?;
+        let rel = discover::bags(question, &unpack);
+        let mut lowering = self.lowering(request);
+        Box::pin(lowering.prepare(&rel)).await?;
+        let plan = lowering
+            .answer(&rel)
+            .map_err(|error| QueryError::from_lower(error, self.options.memory_limit))?;
+        let mut members = Members::default();
+        for batch in Box::pin(lowering.gather(plan)).await? {
+            for array in batch.columns() {
+                let bags = kernels::strings(array.as_ref()).map_err(|error| self.failed(error))?;
+                bags.iter().flatten().for_each(|bag| members.see(bag));
+            }
+        }
+        members
+            .columns(question, &unpack)
+            .map_err(|diagnostic| QueryError::Diagnostics(vec![diagnostic]))
     }
 
     /// Runs a query to its end. Dropping the future stops it.
@@ -136,7 +171,7 @@ impl Engine {
     /// See [`QueryError`].
     pub async fn query(&self, text: &str, request: &QueryRequest) -> Result<QueryResult, QueryError> {
         let started = Instant::now();
-        let query = self.compile(text, request)?;
+        let query = Box::pin(self.compile(text, request)).await?;
         self.run_from(started, &query, request).await
     }
 
@@ -203,7 +238,7 @@ impl Engine {
     /// # Errors
     /// See [`QueryError`]. Scalar subqueries and `materialize` are run, as their results are part of the plan.
     pub async fn explain(&self, text: &str, request: &QueryRequest) -> Result<String, QueryError> {
-        let query = self.compile(text, request)?;
+        let query = Box::pin(self.compile(text, request)).await?;
         let mut lowering = self.lowering(request);
         Box::pin(lowering.prepare(&query.root)).await?;
         let plan = lowering

@@ -18,6 +18,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod discover;
 mod engine;
 mod error;
 mod execute;
@@ -25,6 +26,7 @@ pub mod functions;
 mod kernels;
 mod language;
 mod lower;
+mod plugins;
 mod result;
 mod session;
 mod source;

@@ -56,6 +56,10 @@ pub(crate) fn session(runtime: &Arc<RuntimeEnv>, partitions: usize) -> SessionSt
 fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = Vec::new();
     for rule in Optimizer::new().rules {
+        // these two move reads of struct fields towards the scan, and give one name to two columns on the way
+        if matches!(rule.name(), "extract_leaf_expressions" | "push_down_leaf_projections") {
+            continue;
+        }
         let predicates_are_down = rule.name() == "push_down_filter";
         rules.push(rule);
         if predicates_are_down {

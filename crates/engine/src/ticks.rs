@@ -13,7 +13,8 @@ use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Expr, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
+    BinaryExpr, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility, lit,
 };
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
@@ -92,30 +93,33 @@ impl OptimizerRule for TimestampComparison {
     }
 
     fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        match plan {
-            // only where predicates live: a projection's schema names its expressions, which must not change
-            LogicalPlan::Filter(_) | LogicalPlan::TableScan(_) => {
-                let schema = plan.schema().clone();
-                let input_schema = match &plan {
-                    LogicalPlan::Filter(filter) => filter.input.schema().clone(),
-                    _ => schema,
-                };
-                plan.map_expressions(|expr| {
-                    expr.transform_up(|expr| {
-                        Ok(
-                            match timestamp_comparison(&expr, &|inner| {
-                                use datafusion::logical_expr::ExprSchemable;
-                                inner.get_type(input_schema.as_ref()).ok()
-                            }) {
-                                Some(rewritten) => Transformed::yes(rewritten),
-                                None => Transformed::no(expr),
-                            },
-                        )
-                    })
+        // only where predicates live: a projection's schema names its expressions, which must not change
+        let type_of: Box<dyn Fn(&Expr) -> Option<DataType>> = match &plan {
+            LogicalPlan::Filter(filter) => {
+                let schema = filter.input.schema().clone();
+                Box::new(move |expr| expr.get_type(schema.as_ref()).ok())
+            }
+            LogicalPlan::TableScan(scan) => {
+                // its predicates may read columns that it does not give
+                let schema = scan.source.schema();
+                Box::new(move |expr| match expr {
+                    Expr::Column(column) => {
+                        let field = schema.field_with_name(&column.name).ok()?;
+                        Some(field.data_type().clone())
+                    }
+                    _ => None,
                 })
             }
-            plan => Ok(Transformed::no(plan)),
-        }
+            _ => return Ok(Transformed::no(plan)),
+        };
+        plan.map_expressions(|expr| {
+            expr.transform_up(|expr| {
+                Ok(match timestamp_comparison(&expr, type_of.as_ref()) {
+                    Some(rewritten) => Transformed::yes(rewritten),
+                    None => Transformed::no(expr),
+                })
+            })
+        })
     }
 }
 

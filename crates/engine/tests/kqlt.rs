@@ -5,7 +5,7 @@
 //! the query in `//` comments says what the case shows. `UPDATE=1 cargo test -p taffrail-engine --test kqlt` writes what the
 //! engine gives; read the difference before it is committed.
 //!
-//! With `KQL_CASES=a.jsonl:b.jsonl KQL_RESULTS=out.jsonl` the executable runs conformance cases instead and writes answers in the
+//! `EXPLAIN='query' cargo test ... -- --nocapture` prints plans. With `KQL_CASES=a.jsonl:b.jsonl KQL_RESULTS=out.jsonl` the executable runs conformance cases instead and writes answers in the
 //! form their checker reads.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
@@ -160,6 +160,13 @@ async fn every_case_gives_what_its_file_says() {
         conformance(&engine, &cases, &results).await;
         return;
     }
+    if let Ok(query) = std::env::var("EXPLAIN") {
+        println!(
+            "{}",
+            engine.explain(&query, &request()).await.unwrap_or_else(|error| error.to_string())
+        );
+        return;
+    }
     let mut paths = Vec::new();
     files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kqlt"), &mut paths);
     assert!(!paths.is_empty(), "there are cases");
@@ -224,7 +231,7 @@ async fn the_timespan_of_a_request_cuts_every_table() {
     let rows: Vec<_> = result.rows().collect();
     assert_eq!(
         serde_json::to_value(&rows).unwrap(),
-        serde_json::json!([[3, "2026-01-01T01:00:00Z", "2026-01-01T02:00:00Z"]])
+        serde_json::json!([[3, "2026-01-01T01:00:00.0000000Z", "2026-01-01T02:00:00.0000000Z"]])
     );
 }
 

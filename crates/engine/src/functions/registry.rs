@@ -60,6 +60,7 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
     }
     registry.visible.extend(aggregates::functions());
     registry.visible.extend(windows::functions());
+    registry.visible.extend(crate::plugins::PLUGINS);
     for function in &registry.visible {
         for name in std::iter::once(&function.name).chain(function.aliases) {
             registry.functions.insert((function.kind, name), function);

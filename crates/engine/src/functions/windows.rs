@@ -155,6 +155,10 @@ fn neighbour_types(args: &[Argument<'_>]) -> std::result::Result<Resolved, Argum
     match args {
         [value] => Ok(Resolved::one(vec![value.ty], value.ty)),
         [value, _] => Ok(Resolved::one(vec![value.ty, Type::Long], value.ty)),
+        [_, _, default] if default.literal.is_none() => Err(ArgumentError {
+            argument: Some(2),
+            message: "the default must be a constant".to_owned(),
+        }),
         [value, _, _] => Ok(Resolved::one(vec![value.ty, Type::Long, value.ty], value.ty)),
         _ => Err(wrong_count("expected a column, perhaps an offset and a default")),
     }

@@ -4,6 +4,7 @@
 pub(crate) mod expand;
 pub(crate) mod parse;
 pub(crate) mod parse_kv;
+pub(crate) mod same;
 pub(crate) mod series;
 
 use datafusion::arrow::array::{Array, AsArray, StringViewArray};
@@ -13,7 +14,7 @@ use datafusion::logical_expr::ScalarUDF;
 
 /// All of them.
 pub(crate) fn udfs() -> Vec<ScalarUDF> {
-    vec![expand::udf(), parse::udf(), parse_kv::udf(), series::udf()]
+    vec![expand::udf(), parse::udf(), parse_kv::udf(), same::udf(), series::udf()]
 }
 
 /// Text in whatever form it comes.

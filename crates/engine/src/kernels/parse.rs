@@ -37,17 +37,19 @@ impl Pattern {
             ParseMode::Regex(flags) => flags_of(flags)?,
         };
         let mut regex = if flags.is_empty() { "^".to_owned() } else { format!("(?{flags})^") };
+        // texts that are patterns of their own see the whole of it: as much as possible, unless the flag U turns that round
+        let greedy = matches!(mode, ParseMode::Regex(_));
         for (position, step) in steps.iter().enumerate() {
             let last = position + 1 == steps.len();
             match step {
-                ParseStep::Skip => regex.push_str(if last { ".*" } else { ".*?" }),
+                ParseStep::Skip => regex.push_str(if last || greedy { ".*" } else { ".*?" }),
                 ParseStep::Text(text) => match mode {
                     ParseMode::Regex(_) => regex.push_str(&format!("(?:{text})")),
                     ParseMode::Simple | ParseMode::Relaxed => regex.push_str(&regex::escape(text)),
                 },
                 ParseStep::Column(output) => {
                     let ty = outputs.get(*output).map_or(Type::String, |column| column.ty);
-                    regex.push_str(&format!("(?P<g{output}>{})", text_of(ty, last, mode)));
+                    regex.push_str(&format!("(?P<g{output}>{})", text_of(ty, last || greedy, mode)));
                 }
             }
         }
@@ -62,12 +64,12 @@ impl Pattern {
     }
 }
 
-/// What text a column takes: as little as possible before the next text, all of the rest at the end.
-fn text_of(ty: Type, last: bool, mode: &ParseMode) -> &'static str {
+/// What text a column takes: as little as possible before the next text, or as much.
+fn text_of(ty: Type, all: bool, mode: &ParseMode) -> &'static str {
     match ty {
-        Type::Int | Type::Long => r"-?\d+",
+        Type::Int | Type::Long if *mode != ParseMode::Relaxed => r"-?\d+",
         Type::Real | Type::Decimal if *mode != ParseMode::Relaxed => r"-?\d*\.?\d+(?:[eE][-+]?\d+)?",
-        _ if last => ".*",
+        _ if all => ".*",
         _ => ".*?",
     }
 }

@@ -11,6 +11,7 @@ use super::{Lowered, Lowering};
 use crate::error::LowerError;
 use crate::functions;
 use crate::kernels::expand::{self, Expand};
+use crate::kernels::same;
 
 impl Lowering {
     pub(super) fn mv_expand(
@@ -53,7 +54,7 @@ impl Lowering {
         let sources = items.iter().map(|item| self.expr(&item.source)).collect::<Result<Vec<_>, _>>()?;
         let mut outputs: Vec<(String, Expr)> = kept.iter().map(|item| (name(item.id), column(name(item.id)))).collect();
         outputs.push((parts.clone(), expand::call(spec, sources)));
-        let listed = rows.select(outputs.clone(), || self.fresh('h'))?;
+        let listed = not_unique(rows)?.select(outputs.clone(), || self.fresh('h'))?;
         let plan = listed.builder().unnest_column(Column::new_unqualified(&parts))?.build()?;
         let mut unnested = listed.with_plan(plan);
         outputs.pop();
@@ -86,8 +87,33 @@ impl Lowering {
     }
 }
 
+/// The same rows, without the plan's claim that some column is unique: the parts of a row repeat it.
+fn not_unique(rows: Lowered) -> Result<Lowered, LowerError> {
+    let schema = rows.plan.schema().clone();
+    let dependencies = schema.functional_dependencies();
+    let keys: Vec<usize> = dependencies.iter().flat_map(|known| known.source_indices.clone()).collect();
+    if keys.is_empty() {
+        return Ok(rows);
+    }
+    let exprs: Vec<Expr> = schema
+        .fields()
+        .iter()
+        .enumerate()
+        .map(|(index, field)| {
+            let plain = column(field.name());
+            if keys.contains(&index) {
+                same::call(plain).alias(field.name())
+            } else {
+                plain
+            }
+        })
+        .collect();
+    let plan = rows.builder().project(exprs)?.build()?;
+    Ok(rows.with_plan(plan))
+}
+
 /// A part as the type that `to typeof()` asks for.
-fn converted(part: Expr, ty: Type) -> Result<Expr, LowerError> {
+pub(in crate::lower) fn converted(part: Expr, ty: Type) -> Result<Expr, LowerError> {
     let function = match ty {
         Type::Dynamic => return Ok(part),
         Type::Bool => "tobool",

@@ -70,6 +70,7 @@ impl Lowering {
             prepared: Prepared {
                 scalars: HashMap::new(),
                 lists: HashMap::new(),
+                scans: HashMap::new(),
                 shared: HashMap::new(),
                 windows: Mutex::new(Vec::new()),
             },

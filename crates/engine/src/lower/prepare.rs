@@ -6,7 +6,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{Int64Array, RecordBatch};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::ScalarValue;
 use parking_lot::Mutex;
 use taffrail_kql::bound::{self, ExprKind, OperatorArg, Rel, RelKind};
@@ -26,6 +27,8 @@ const LIST_LIMIT: usize = 1_000_000;
 pub(crate) struct Prepared {
     pub(in crate::lower) scalars: HashMap<usize, Value>,
     pub(in crate::lower) lists: HashMap<usize, Vec<Value>>,
+    /// Rows of `scan`, by where it is in the bound query
+    pub(in crate::lower) scans: HashMap<usize, Vec<RecordBatch>>,
     pub(in crate::lower) shared: HashMap<u32, SharedRows>,
     /// Window calls of the expressions at hand, and the columns they are in
     pub(in crate::lower) windows: Mutex<Vec<(bound::Expr, String)>>,
@@ -59,10 +62,11 @@ fn address(rel: &Arc<Rel>) -> usize {
 type Prepare<'a> = Pin<Box<dyn Future<Output = Result<(), QueryError>> + Send + 'a>>;
 
 /// Something in a relation that has to be run first.
-enum Task {
+enum Task<'a> {
     Scalar(Arc<Rel>),
     List(Arc<Rel>),
     Shared(u32, Arc<Rel>),
+    Scan(&'a Rel),
 }
 
 impl Lowering {
@@ -76,6 +80,7 @@ impl Lowering {
                     Task::Scalar(rel) => self.prepare_scalar(&rel).await?,
                     Task::List(rel) => self.prepare_list(&rel).await?,
                     Task::Shared(id, rel) => self.prepare_shared(id, &rel).await?,
+                    Task::Scan(rel) => self.prepare_scan(rel).await?,
                 }
             }
             Ok(())
@@ -113,6 +118,35 @@ impl Lowering {
         let values = values.into_iter().filter(|value| seen.insert(format!("{value:?}"))).collect();
         self.prepared.lists.insert(key, values);
         Ok(())
+    }
+
+    /// What is inside of a scan was prepared before it.
+    async fn prepare_scan(&mut self, rel: &Rel) -> Result<(), QueryError> {
+        let RelKind::Operator { inputs, args, .. } = &rel.kind else {
+            return Ok(());
+        };
+        if let [input] = inputs.as_slice() {
+            let batches = Box::pin(self.run_scan(rel, input, args)).await?;
+            self.prepared.scans.insert(std::ptr::from_ref(rel).addr(), batches);
+        }
+        Ok(())
+    }
+
+    /// The rows of a scan that ran before.
+    pub(in crate::lower) fn scanned(&self, rel: &Rel) -> Result<Lowered, LowerError> {
+        let Some(batches) = self.prepared.scans.get(&std::ptr::from_ref(rel).addr()) else {
+            return Err(LowerError::not_supported("scan here"));
+        };
+        let order = self.fresh('o');
+        let mut rows = self.memory(numbered(batches, &order)?)?;
+        rows.order = vec![OrderKey::ascending(order)];
+        Ok(rows)
+    }
+
+    /// Runs a plan to its end.
+    pub(crate) async fn gather(&self, plan: datafusion::logical_expr::LogicalPlan) -> Result<Vec<RecordBatch>, QueryError> {
+        let session = self.session().clone();
+        Ok(self.execute(&session, plan, usize::MAX).await?.batches)
     }
 
     async fn prepare_shared(&mut self, id: u32, rel: &Arc<Rel>) -> Result<(), QueryError> {
@@ -199,8 +233,25 @@ impl Lowering {
     }
 }
 
+/// The batches with a column that counts their rows.
+fn numbered(batches: &[RecordBatch], name: &str) -> Result<Vec<RecordBatch>, LowerError> {
+    let mut count: i64 = 0;
+    let mut out = Vec::new();
+    for batch in batches {
+        let rows = i64::try_from(batch.num_rows()).unwrap_or(i64::MAX);
+        let mut fields = batch.schema().fields().to_vec();
+        fields.push(Arc::new(Field::new(name, DataType::Int64, true)));
+        let mut arrays = batch.columns().to_vec();
+        arrays.push(Arc::new(Int64Array::from_iter_values(count..count + rows)));
+        count += rows;
+        let schema = Arc::new(Schema::new(fields));
+        out.push(RecordBatch::try_new(schema, arrays).map_err(LowerError::from_arrow)?);
+    }
+    Ok(out)
+}
+
 /// What a relation needs, in the order in which it must be run. Does not look into what is found: that is prepared when run.
-fn find(rel: &Rel, tasks: &mut Vec<Task>) {
+fn find<'a>(rel: &'a Rel, tasks: &mut Vec<Task<'a>>) {
     for expr in exprs(rel) {
         find_in_expr(expr, tasks);
     }
@@ -210,9 +261,12 @@ fn find(rel: &Rel, tasks: &mut Vec<Task>) {
     for input in inputs(rel) {
         find(input, tasks);
     }
+    if matches!(&rel.kind, RelKind::Operator { name: "scan", .. }) {
+        tasks.push(Task::Scan(rel));
+    }
 }
 
-fn find_in_expr(expr: &bound::Expr, tasks: &mut Vec<Task>) {
+fn find_in_expr(expr: &bound::Expr, tasks: &mut Vec<Task<'_>>) {
     match &expr.kind {
         ExprKind::ScalarQuery(rel) => tasks.push(Task::Scalar(rel.clone())),
         ExprKind::InRel { rel, .. } => tasks.push(Task::List(rel.clone())),

@@ -9,7 +9,6 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::ScalarValue;
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
-use datafusion::prelude::SessionContext;
 use taffrail_kql::bound::{self, Rel};
 use taffrail_kql::{Type, Value};
 
@@ -113,8 +112,7 @@ impl Lowering {
         }
         let lowered = self.expr(expr)?;
         let plan = LogicalPlanBuilder::empty(true).project(vec![lowered.alias("v")])?.build()?;
-        let context = SessionContext::new_with_state(self.ordered.as_ref().clone());
-        let optimized = context.state().optimize(&plan)?;
+        let optimized = self.ordered.optimize(&plan)?;
         let literal = optimized.expressions().into_iter().next().map(Expr::unalias);
         match literal {
             Some(Expr::Literal(value, _)) => crate::value::read(&value, expr.ty)

@@ -2,6 +2,7 @@
 
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::expr::WindowFunction;
+use taffrail_kql::Type;
 use taffrail_kql::bound::{self, ExprKind, PathStep};
 use taffrail_kql::catalog::FunctionKind;
 
@@ -18,6 +19,8 @@ impl Lowering {
             return Ok((input, exprs));
         }
         let mut input = input.without_markers()?;
+        let mut columns: Vec<(Expr, String)> = Vec::new();
+        let mut arguments: Vec<(Expr, String)> = Vec::new();
         let mut calls = Vec::new();
         for expr in exprs {
             collect(expr, &mut calls);
@@ -34,16 +37,60 @@ impl Lowering {
                 .iter()
                 .map(|arg| Ok((self.expr(arg)?, arg.ty)))
                 .collect::<Result<Vec<_>, LowerError>>()?;
+            let args = self.computed(&mut input, args, &mut arguments)?;
             let lowered = functions::window(function, args, call.ty).map_err(|error| error.at(call.span))?;
-            let name = self.fresh('w');
-            let expr = ordered(lowered, &input).alias(&name);
-            let plan = input.builder().window(vec![expr])?.build()?;
-            input = input.with_plan(plan);
+            let expr = ordered(lowered, &input);
+            // the same call at two places is one column
+            let name = match columns.iter().find(|(known, _)| *known == expr) {
+                Some((_, name)) => String::clone(name),
+                None => {
+                    let name = self.fresh('w');
+                    let plan = input.builder().window(vec![expr.clone().alias(&name)])?.build()?;
+                    input = input.with_plan(plan);
+                    columns.push((expr, name.clone()));
+                    name
+                }
+            };
             self.prepared.windows.lock().push((call.clone(), name));
         }
         let lowered = exprs.iter().map(|expr| self.expr(expr)).collect::<Result<_, _>>();
         self.prepared.windows.lock().clear();
         Ok((input, lowered?))
+    }
+
+    /// Arguments as columns of the input, constants aside. DataFusion (55) shares common parts of the arguments of windows
+    /// that follow each other, also those that need the result of one of them.
+    fn computed(
+        &self,
+        input: &mut Lowered,
+        args: Vec<(Expr, Type)>,
+        known: &mut Vec<(Expr, String)>,
+    ) -> Result<Vec<(Expr, Type)>, LowerError> {
+        let mut out = Vec::with_capacity(args.len());
+        let mut exprs: Vec<Expr> = Vec::new();
+        for (arg, ty) in args {
+            if matches!(arg, Expr::Column(_) | Expr::Literal(..)) {
+                out.push((arg, ty));
+                continue;
+            }
+            let name = match known.iter().find(|(expr, _)| *expr == arg) {
+                Some((_, name)) => name.clone(),
+                None => {
+                    let name = self.fresh('v');
+                    exprs.push(arg.clone().alias(&name));
+                    known.push((arg, name.clone()));
+                    name
+                }
+            };
+            out.push((column(name), ty));
+        }
+        if !exprs.is_empty() {
+            let fields = input.plan.schema().fields().clone();
+            let kept = fields.iter().map(|field| column(field.name()));
+            let plan = input.builder().project(kept.chain(exprs).collect::<Vec<_>>())?.build()?;
+            *input = input.clone().with_plan(plan);
+        }
+        Ok(out)
     }
 
     /// The column that holds a window call computed below.

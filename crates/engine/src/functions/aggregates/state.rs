@@ -9,7 +9,9 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::format_state_name;
-use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, Signature, TypeSignature, Volatility};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, ReversedUDAF, Signature, TypeSignature, Volatility,
+};
 use taffrail_kql::types::Type;
 
 use super::super::arrow_type;
@@ -250,6 +252,11 @@ impl AggregateUDFImpl for TypedAggregate {
             DataType::Binary,
             true,
         ))])
+    }
+
+    /// Without this DataFusion (55) forgets that an order was asked for when the input is not in it yet.
+    fn reverse_expr(&self) -> ReversedUDAF {
+        ReversedUDAF::Identical
     }
 
     /// Of an empty input: what the state of no rows gives.

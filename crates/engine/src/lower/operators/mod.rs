@@ -1,8 +1,10 @@
 //! Operators that are functions of whole relations, a file each. `taffrail_kql::bound::RelKind::Operator` says how their
 //! arguments are laid out.
 
+mod bag_unpack;
 mod make_series;
 mod parse_kv;
+mod scan;
 mod top_nested;
 
 use taffrail_kql::bound::{Aggregate, Expr, OperatorArg, Rel};
@@ -16,6 +18,8 @@ impl Lowering {
         match (name, inputs) {
             ("make-series", [input]) => self.make_series(rel, input, args),
             ("top-nested", [input]) => self.top_nested(rel, input, args),
+            ("bag_unpack", [input]) => self.bag_unpack(rel, input, args),
+            ("scan", _) => self.scanned(rel),
             ("parse-kv", [input]) => self.parse_kv(rel, input, args),
             _ => Err(LowerError::not_supported(name)),
         }

@@ -126,11 +126,18 @@ impl Engine {
         language::complete(text, offset, self.schema.as_ref(), ticks(Utc::now()))
     }
 
-    /// Text to bound query, as `query` does it. Runs what has to be run to know the columns (`evaluate bag_unpack`).
+    /// Text to bound query, without running anything.
     ///
     /// # Errors
-    /// When the text is not a valid query.
-    pub async fn compile(&self, text: &str, request: &QueryRequest) -> Result<BoundQuery, QueryError> {
+    /// When the text is not a valid query, or its columns can only be known from rows (`evaluate bag_unpack` without a
+    /// declared result), which `query` finds out by itself.
+    pub fn compile(&self, text: &str, request: &QueryRequest) -> Result<BoundQuery, QueryError> {
+        let now = ticks(request.now.unwrap_or_else(Utc::now));
+        language::compile(text, self.schema.as_ref(), now, &request.parameters).map_err(QueryError::Diagnostics)
+    }
+
+    /// Text to bound query; runs what has to be run to know the columns.
+    async fn bind(&self, text: &str, request: &QueryRequest) -> Result<BoundQuery, QueryError> {
         let now = ticks(request.now.unwrap_or_else(Utc::now));
         let mut answers = Vec::new();
         loop {
@@ -171,7 +178,7 @@ impl Engine {
     /// See [`QueryError`].
     pub async fn query(&self, text: &str, request: &QueryRequest) -> Result<QueryResult, QueryError> {
         let started = Instant::now();
-        let query = Box::pin(self.compile(text, request)).await?;
+        let query = Box::pin(self.bind(text, request)).await?;
         self.run_from(started, &query, request).await
     }
 
@@ -238,7 +245,7 @@ impl Engine {
     /// # Errors
     /// See [`QueryError`]. Scalar subqueries and `materialize` are run, as their results are part of the plan.
     pub async fn explain(&self, text: &str, request: &QueryRequest) -> Result<String, QueryError> {
-        let query = Box::pin(self.compile(text, request)).await?;
+        let query = Box::pin(self.bind(text, request)).await?;
         let mut lowering = self.lowering(request);
         Box::pin(lowering.prepare(&query.root)).await?;
         let plan = lowering

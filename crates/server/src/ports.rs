@@ -127,7 +127,7 @@ pub trait Queries: Send + Sync + 'static {
     fn complete(&self, text: &str, offset: usize) -> Vec<Completion>;
     /// Columns a query would have; none when it is not valid.
     fn columns(&self, text: &str) -> Vec<Column>;
-    /// Functions queries can call.
+    /// Functions queries can call, stored ones included.
     fn functions(&self) -> Vec<FunctionInfo>;
 }
 

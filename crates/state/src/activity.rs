@@ -9,16 +9,13 @@ use crate::{State, StateError, time};
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
 pub struct Activity {
-    /// Identifier
-    pub id: String,
     /// When
-    pub created_at: DateTime<Utc>,
+    pub at: DateTime<Utc>,
     /// Who: a user's name, or `taffrail` for what rules do
-    pub actor: String,
+    pub who: String,
     /// What was done: `created`, `changed`, `commented`, `alert added`, …
-    pub kind: String,
+    pub action: String,
     /// Which field
     pub field: Option<String>,
     /// Its value before
@@ -66,10 +63,9 @@ pub(crate) async fn note(
 
 fn read(row: &Row) -> Result<Activity, StateError> {
     Ok(Activity {
-        id: row.try_get("id")?,
-        created_at: time::get(row, "at")?,
-        actor: row.try_get("who")?,
-        kind: row.try_get("action")?,
+        at: time::get(row, "at")?,
+        who: row.try_get("who")?,
+        action: row.try_get("action")?,
         field: row.try_get("field")?,
         from: row.try_get("old_value")?,
         to: row.try_get("new_value")?,

@@ -242,7 +242,7 @@ async fn tokens_are_shown_once_and_end_by_expiry_or_revocation() {
     assert!(text.starts_with("tfr_"));
     let found = state.find_token(&text, noon()).await.unwrap().unwrap();
     assert_eq!((&found.id, &found.scope), (&token.id, &scope));
-    assert_eq!(state.tokens().await.unwrap()[0].last_used_at, Some(noon()));
+    assert_eq!(state.tokens().await.unwrap()[0].last_used, Some(noon()));
     assert!(state.find_token("tfr_guess", noon()).await.unwrap().is_none());
 
     let tomorrow = noon() + Duration::days(1);
@@ -381,7 +381,7 @@ async fn changes_are_checked_and_noted() {
         .map(|entry| {
             let field = entry.field.unwrap_or_default();
             let from = entry.from.unwrap_or_default();
-            format!("{} {} {field} {from}>{}", entry.actor, entry.kind, entry.to.unwrap_or_default())
+            format!("{} {} {field} {from}>{}", entry.who, entry.action, entry.to.unwrap_or_default())
         })
         .collect();
     assert_eq!(

@@ -50,7 +50,7 @@ pub struct Token {
     /// Until when it is good; none: until revoked
     pub expires_at: Option<DateTime<Utc>>,
     /// Last use (to the minute)
-    pub last_used_at: Option<DateTime<Utc>>,
+    pub last_used: Option<DateTime<Utc>>,
 }
 
 fn read(row: &Row) -> Result<Token, StateError> {
@@ -76,7 +76,7 @@ fn read(row: &Row) -> Result<Token, StateError> {
         created_by: row.try_get("created_by")?,
         created_at: time::get(row, "created_at")?,
         expires_at: time::optional(row, "expires_at")?,
-        last_used_at: time::optional(row, "last_used")?,
+        last_used: time::optional(row, "last_used")?,
     })
 }
 
@@ -120,7 +120,7 @@ impl State {
             created_by: who.to_owned(),
             created_at: now,
             expires_at,
-            last_used_at: None,
+            last_used: None,
         };
         let (kind, role, source, cluster) = match &token.scope {
             Scope::Ingest { source, cluster } => ("ingest", None, source.clone(), cluster.clone()),
@@ -174,7 +174,7 @@ impl State {
             return Ok(None);
         }
         // To the minute is enough: ingestion must not wait for a write here.
-        if token.last_used_at.is_none_or(|used| now - used >= Duration::minutes(1)) {
+        if token.last_used.is_none_or(|used| now - used >= Duration::minutes(1)) {
             sqlx::query("UPDATE tokens SET last_used = $1 WHERE id = $2")
                 .bind(time::text(now))
                 .bind(&token.id)

@@ -81,15 +81,8 @@ pub(crate) fn tables(context: &Context) -> Vec<SchemaTable> {
 #[utoipa::path(get, path = "/api/v1/schema", tag = "query", responses(
     (status = 200, description = "What queries can name", body = SchemaAnswer)))]
 pub(crate) async fn show(State(context): State<Context>, _: Reader) -> Json<SchemaAnswer> {
-    let mut functions = context.app.queries.functions();
-    functions.extend(context.app.schema.functions().map(|function| FunctionInfo {
-        name: function.name.clone(),
-        kind: "stored".to_owned(),
-        usage: format!("{}{}", function.name, function.parameters),
-        summary: function.about.clone(),
-    }));
     Json(SchemaAnswer {
         tables: tables(&context),
-        functions,
+        functions: context.app.queries.functions(),
     })
 }

@@ -77,14 +77,18 @@ pub(crate) fn interval(text: &str, now: DateTime<Utc>) -> Result<(DateTime<Utc>,
     Ok((start, end))
 }
 
-/// A Kusto timespan as clients write options: `[-][d.]hh:mm:ss[.fffffff]`.
+/// A Kusto timespan as clients write options: `[d.]hh:mm:ss[.fffffff]`.
 pub(crate) fn kusto(text: &str) -> Option<std::time::Duration> {
+    let written = |c: char| c.is_ascii_digit() || matches!(c, ':' | '.');
+    if !text.chars().all(written) {
+        return None;
+    }
     let mut parts = text.rsplitn(3, ':');
     let seconds: f64 = parts.next()?.parse().ok()?;
     let minutes: f64 = parts.next()?.parse().ok()?;
     let (days, hours) = match parts.next()?.split_once('.') {
         Some((days, hours)) => (days.parse::<f64>().ok()?, hours.parse::<f64>().ok()?),
-        None => (0.0, text.split(':').next()?.parse::<f64>().ok()?),
+        None => (0.0, text.split(':').next()?.parse().ok()?),
     };
     let total = days * 86_400.0 + hours * 3_600.0 + minutes * 60.0 + seconds;
     std::time::Duration::try_from_secs_f64(total).ok()

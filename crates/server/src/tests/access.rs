@@ -35,7 +35,11 @@ async fn every_documented_route_answers_and_asks_who_is_there() {
             let answered = world.call(method, &concrete(path), &[], None).await;
             let name = format!("{method} {path}");
             let open = OPEN.iter().any(|open| *open == path || *open == name);
-            let expected = if open { answered.status != StatusCode::UNAUTHORIZED } else { answered.status == StatusCode::UNAUTHORIZED };
+            let expected = if open {
+                answered.status != StatusCode::UNAUTHORIZED
+            } else {
+                answered.status == StatusCode::UNAUTHORIZED
+            };
             assert!(expected, "{name}: {} {}", answered.status, answered.text);
             assert_ne!(answered.status, StatusCode::NOT_FOUND, "{name} is documented and not served");
         }
@@ -43,7 +47,11 @@ async fn every_documented_route_answers_and_asks_who_is_there() {
     // And the other way round: what is under our prefixes and not documented is not there.
     for path in ["/api/v1/nothing", "/v1/nothing", "/ingest"] {
         let answered = world.call("GET", path, &[], None).await;
-        assert_eq!((answered.status, answered.error_code().as_str()), (StatusCode::NOT_FOUND, "NotFound"), "{path}");
+        assert_eq!(
+            (answered.status, answered.error_code().as_str()),
+            (StatusCode::NOT_FOUND, "NotFound"),
+            "{path}"
+        );
     }
 }
 
@@ -54,19 +62,31 @@ async fn signing_in_gives_a_cookie_that_scripts_cannot_read() {
     let credentials = json!({ "username": "ann", "password": PASSWORD });
     let answered = world.call("POST", "/api/v1/session", &[], Some(credentials.clone())).await;
     let cookie = answered.header("set-cookie");
-    assert!(cookie.starts_with("taffrail_session=") && cookie.contains("; HttpOnly; SameSite=Strict; Path=/"), "{cookie}");
+    assert!(
+        cookie.starts_with("taffrail_session=") && cookie.contains("; HttpOnly; SameSite=Strict; Path=/"),
+        "{cookie}"
+    );
     assert!(!cookie.contains("Secure"));
-    assert_eq!(answered.json()["user"], json!({ "name": "ann", "displayName": "ann", "role": "Reader" }));
+    assert_eq!(
+        answered.json()["user"],
+        json!({ "name": "ann", "displayName": "ann", "role": "Reader" })
+    );
     assert_eq!(answered.header("cache-control"), "no-store");
 
     let session = world.call("GET", "/api/v1/session", &ann.headers(), None).await.json();
-    assert_eq!((session["csrf"].as_str().unwrap(), &session["noAuth"]), (ann.csrf.as_str(), &json!(false)));
+    assert_eq!(
+        (session["csrf"].as_str().unwrap(), &session["noAuth"]),
+        (ann.csrf.as_str(), &json!(false))
+    );
 
     let out = world.call("DELETE", "/api/v1/session", &ann.headers(), None).await;
     assert_eq!(out.status, StatusCode::NO_CONTENT);
     assert!(out.header("set-cookie").contains("Max-Age=0"));
     let after = world.call("GET", "/api/v1/session", &ann.headers(), None).await;
-    assert_eq!((after.status, after.error_code().as_str()), (StatusCode::UNAUTHORIZED, "Unauthorized"));
+    assert_eq!(
+        (after.status, after.error_code().as_str()),
+        (StatusCode::UNAUTHORIZED, "Unauthorized")
+    );
 
     // Behind a proxy that speaks TLS the cookie must not travel without it.
     let behind = world_with(ServerOptions {
@@ -86,11 +106,17 @@ async fn guessing_passwords_is_slowed_down() {
     let wrong = json!({ "username": "ann", "password": "not it" });
     for _ in 0..5 {
         let answered = world.call("POST", "/api/v1/session", &[], Some(wrong.clone())).await;
-        assert_eq!((answered.status, answered.error_code().as_str()), (StatusCode::UNAUTHORIZED, "WrongPassword"));
+        assert_eq!(
+            (answered.status, answered.error_code().as_str()),
+            (StatusCode::UNAUTHORIZED, "WrongPassword")
+        );
     }
     let right = json!({ "username": "ann", "password": PASSWORD });
     let blocked = world.call("POST", "/api/v1/session", &[], Some(right.clone())).await;
-    assert_eq!((blocked.status, blocked.error_code().as_str()), (StatusCode::TOO_MANY_REQUESTS, "Blocked"));
+    assert_eq!(
+        (blocked.status, blocked.error_code().as_str()),
+        (StatusCode::TOO_MANY_REQUESTS, "Blocked")
+    );
     assert!(blocked.header("retry-after").parse::<i64>().unwrap() >= 1);
     world.now.set(Some(noon() + chrono::Duration::seconds(6)));
     let later = world.call("POST", "/api/v1/session", &[], Some(right)).await;
@@ -105,7 +131,10 @@ async fn changes_by_cookie_need_the_csrf_token() {
     let cookie = ("cookie", root.cookie.as_str());
     for forged in [vec![cookie], vec![cookie, ("x-csrf-token", "guess")]] {
         let answered = world.call("POST", "/api/v1/users", &forged, Some(body.clone())).await;
-        assert_eq!((answered.status, answered.error_code().as_str()), (StatusCode::FORBIDDEN, "CsrfTokenMissing"));
+        assert_eq!(
+            (answered.status, answered.error_code().as_str()),
+            (StatusCode::FORBIDDEN, "CsrfTokenMissing")
+        );
     }
     let made = world.call("POST", "/api/v1/users", &root.headers(), Some(body)).await;
     assert_eq!(made.status, StatusCode::CREATED);
@@ -114,7 +143,12 @@ async fn changes_by_cookie_need_the_csrf_token() {
     // Tokens are not sent by browsers on their own.
     let admin = world.token(Scope::Api { role: Role::Administrator }).await;
     let by_token = world
-        .call("POST", "/api/v1/users", &[("authorization", &admin)], Some(json!({ "name": "eve", "role": "Reader" })))
+        .call(
+            "POST",
+            "/api/v1/users",
+            &[("authorization", &admin)],
+            Some(json!({ "name": "eve", "role": "Reader" })),
+        )
         .await;
     assert_eq!(by_token.status, StatusCode::CREATED);
 }
@@ -127,7 +161,12 @@ async fn roles_are_enforced() {
         ("GET", "/api/v1/incidents", None, Role::Reader),
         ("GET", "/api/v1/rules", None, Role::Reader),
         ("PATCH", "/api/v1/incidents/1", Some(patch.clone()), Role::Responder),
-        ("POST", "/api/v1/incidents/1/comments", Some(json!({ "message": "x" })), Role::Responder),
+        (
+            "POST",
+            "/api/v1/incidents/1/comments",
+            Some(json!({ "message": "x" })),
+            Role::Responder,
+        ),
         ("GET", "/api/v1/users", None, Role::Administrator),
         ("DELETE", "/api/v1/users/nobody", None, Role::Administrator),
         ("GET", "/api/v1/tokens", None, Role::Administrator),
@@ -172,8 +211,13 @@ async fn ingestion_tokens_only_send_and_only_where_they_may() {
         let answered = world.call("GET", path, &[("authorization", &wide)], None).await;
         assert_eq!(answered.status, StatusCode::FORBIDDEN, "{path}");
     }
-    let unknown = world.call("POST", "/ingest/syslog", &[("authorization", "Bearer tfr_guess")], None).await;
-    assert_eq!((unknown.status, unknown.header("www-authenticate")), (StatusCode::UNAUTHORIZED, "Bearer"));
+    let unknown = world
+        .call("POST", "/ingest/syslog", &[("authorization", "Bearer tfr_guess")], None)
+        .await;
+    assert_eq!(
+        (unknown.status, unknown.header("www-authenticate")),
+        (StatusCode::UNAUTHORIZED, "Bearer")
+    );
 }
 
 #[tokio::test]
@@ -187,9 +231,14 @@ async fn a_token_is_shown_once() {
     let listed = world.call("GET", "/api/v1/tokens", &root.headers(), None).await;
     assert!(!listed.text.contains("tfr_"));
     let path = format!("/api/v1/tokens/{}", made["id"].as_str().unwrap());
-    assert_eq!(world.call("DELETE", &path, &root.headers(), None).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(
+        world.call("DELETE", &path, &root.headers(), None).await.status,
+        StatusCode::NO_CONTENT
+    );
     let bearer = format!("Bearer {}", made["token"].as_str().unwrap());
-    let after = world.call("POST", "/ingest/kubernetes-audit", &[("authorization", &bearer)], None).await;
+    let after = world
+        .call("POST", "/ingest/kubernetes-audit", &[("authorization", &bearer)], None)
+        .await;
     assert_eq!(after.status, StatusCode::UNAUTHORIZED);
 }
 
@@ -201,7 +250,10 @@ async fn without_sign_in_only_local_pages_get_in() {
     })
     .await;
     let session = world.call("GET", "/api/v1/session", &[], None).await.json();
-    assert_eq!((&session["user"]["role"], &session["noAuth"]), (&json!("Administrator"), &json!(true)));
+    assert_eq!(
+        (&session["user"]["role"], &session["noAuth"]),
+        (&json!("Administrator"), &json!(true))
+    );
     let call = async |host: &str, origin: &str| {
         let mut request = http::Request::builder().method("POST").uri("/api/v1/query/check");
         request = request.header("host", host).header("content-type", "application/json");
@@ -231,7 +283,10 @@ async fn a_new_password_ends_all_sessions() {
     let other = world.sign_in("ann").await;
     let weak = json!({ "old": PASSWORD, "new": "short" });
     let refused = world.call("POST", "/api/v1/session/password", &ann.headers(), Some(weak)).await;
-    assert_eq!((refused.status, refused.error_code().as_str()), (StatusCode::BAD_REQUEST, "Invalid"));
+    assert_eq!(
+        (refused.status, refused.error_code().as_str()),
+        (StatusCode::BAD_REQUEST, "Invalid")
+    );
     let strong = json!({ "old": PASSWORD, "new": "another long enough one" });
     let changed = world.call("POST", "/api/v1/session/password", &ann.headers(), Some(strong)).await;
     assert_eq!((changed.status, &changed.json()["mustChange"]), (StatusCode::OK, &json!(false)));

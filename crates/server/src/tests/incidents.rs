@@ -49,7 +49,12 @@ async fn an_incident_is_worked_on() {
     let mut heard = world.changes.subscribe();
 
     let page = world
-        .call("GET", "/api/v1/incidents?status=New&status=Active&severity=High&search=exec&limit=10", &ann.headers(), None)
+        .call(
+            "GET",
+            "/api/v1/incidents?status=New&status=Active&severity=High&search=exec&limit=10",
+            &ann.headers(),
+            None,
+        )
         .await
         .json();
     assert_eq!((&page["total"], &page["items"][0]["number"]), (&json!(1), &json!(1)));
@@ -66,16 +71,23 @@ async fn an_incident_is_worked_on() {
     };
     assert_eq!(heard.recv().await.unwrap(), expected);
     let comment = json!({ "message": "asked eve" });
-    let said = world.call("POST", "/api/v1/incidents/1/comments", &ann.headers(), Some(comment)).await;
+    let said = world
+        .call("POST", "/api/v1/incidents/1/comments", &ann.headers(), Some(comment))
+        .await;
     assert_eq!((said.status, &said.json()["author"]), (StatusCode::CREATED, &json!("ann")));
-    let unassign = world.call("PATCH", "/api/v1/incidents/1", &ann.headers(), Some(json!({ "owner": null }))).await;
+    let unassign = world
+        .call("PATCH", "/api/v1/incidents/1", &ann.headers(), Some(json!({ "owner": null })))
+        .await;
     assert_eq!(unassign.json()["owner"], json!(null));
 
     let shown = world.call("GET", "/api/v1/incidents/1", &ann.headers(), None).await.json();
     assert_eq!(shown["alerts"][0]["remediation"], json!(["Ask eve"]));
     assert_eq!(shown["comments"][0]["message"], json!("asked eve"));
     let last = shown["activity"].as_array().unwrap().last().unwrap();
-    assert_eq!((&last["who"], &last["field"], &last["from"], &last["to"]), (&json!("ann"), &json!("owner"), &json!("ann"), &json!(null)));
+    assert_eq!(
+        (&last["who"], &last["field"], &last["from"], &last["to"]),
+        (&json!("ann"), &json!("owner"), &json!("ann"), &json!(null))
+    );
 }
 
 #[tokio::test]
@@ -91,7 +103,13 @@ async fn wrong_requests_say_what_is_wrong() {
         ("GET", "/api/v1/incidents/x", None, 404, "x"),
         ("PATCH", "/api/v1/incidents/1", Some(json!({ "status": "Gone" })), 400, "Gone"),
         ("PATCH", "/api/v1/incidents/1", Some(json!({ "colour": 1 })), 400, "colour"),
-        ("PATCH", "/api/v1/incidents/1", Some(json!({ "status": "Closed" })), 400, "classification"),
+        (
+            "PATCH",
+            "/api/v1/incidents/1",
+            Some(json!({ "status": "Closed" })),
+            400,
+            "classification",
+        ),
         ("PUT", "/api/v1/incidents/1", None, 405, "method"),
         ("GET", "/api/v1/rules/none", None, 404, "none"),
     ] {
@@ -100,10 +118,16 @@ async fn wrong_requests_say_what_is_wrong() {
         assert_eq!(answered.status.as_u16(), status, "{path}: {message}");
         assert!(message.contains(says), "{path}: {message}");
     }
-    let request = http::Request::builder().method("POST").uri("/api/v1/query/check").header("content-type", "text/plain");
+    let request = http::Request::builder()
+        .method("POST")
+        .uri("/api/v1/query/check")
+        .header("content-type", "text/plain");
     let request = request.header("cookie", &ann.cookie).header("x-csrf-token", &ann.csrf);
     let answered = world.send(request.body(Body::from("{}")).unwrap()).await;
-    assert_eq!((answered.status.as_u16(), answered.error_code().as_str()), (415, "UnsupportedMediaType"));
+    assert_eq!(
+        (answered.status.as_u16(), answered.error_code().as_str()),
+        (415, "UnsupportedMediaType")
+    );
     let large = json!({ "query": "x".repeat(3 * 1024 * 1024) });
     let answered = world.call("POST", "/api/v1/query/check", &ann.headers(), Some(large)).await;
     assert_eq!((answered.status.as_u16(), answered.error_code().as_str()), (413, "PayloadTooLarge"));
@@ -126,7 +150,10 @@ async fn changes_are_told_as_they_happen_until_the_end() {
         world.changes.send(IncidentChange { number: 7, change }).unwrap();
     }
     let told = next().await.unwrap();
-    assert!(told.contains("event: incident") && told.contains(r#"data: {"number":7,"change":"created"}"#), "{told}");
+    assert!(
+        told.contains("event: incident") && told.contains(r#"data: {"number":7,"change":"created"}"#),
+        "{told}"
+    );
     world.end.send(true).unwrap();
     assert_eq!(next().await, None);
 }
@@ -136,7 +163,10 @@ async fn queries_are_checked_completed_and_remembered() {
     let world = world().await;
     let ann = world.browser("ann", Role::Reader).await;
     let query = "print 'é'\n| tak 5";
-    let checked = world.call("POST", "/api/v1/query/check", &ann.headers(), Some(json!({ "query": query }))).await.json();
+    let checked = world
+        .call("POST", "/api/v1/query/check", &ann.headers(), Some(json!({ "query": query })))
+        .await
+        .json();
     let place = |line: i32, column: i32, offset: i32| json!({ "line": line, "column": column, "offset": offset });
     assert_eq!(
         checked["diagnostics"],
@@ -151,13 +181,18 @@ async fn queries_are_checked_completed_and_remembered() {
         }])
     );
     let body = json!({ "query": "é| w", "offset": 3 });
-    let completed = world.call("POST", "/api/v1/query/complete", &ann.headers(), Some(body)).await.json();
+    let completed = world
+        .call("POST", "/api/v1/query/complete", &ann.headers(), Some(body))
+        .await
+        .json();
     // The stand-in gives back what is before the place.
     assert_eq!(completed["items"][0]["detail"], json!("é| "));
 
     for query in [EVERY_TYPE, "unknown"] {
         let body = json!({ "query": query });
-        world.call("POST", "/v1/workspaces/taffrail/query", &ann.headers(), Some(body)).await;
+        world
+            .call("POST", "/v1/workspaces/taffrail/query", &ann.headers(), Some(body))
+            .await;
     }
     let history = world.call("GET", "/api/v1/history", &ann.headers(), None).await.json();
     assert_eq!((&history[0]["query"], &history[0]["rows"]), (&json!("unknown"), &json!(null)));
@@ -176,7 +211,10 @@ async fn rules_tables_and_health_are_shown() {
     assert_eq!((&rule["techniques"], &rule["queryFrequency"]), (&json!(["T1609"]), &json!("PT5M")));
     let schema = world.call("GET", "/api/v1/schema", &headers, None).await.json();
     let user = json!({ "name": "User", "type": "dynamic", "about": "The User" });
-    assert_eq!((&schema["tables"][0]["name"], &schema["tables"][0]["columns"][1]), (&json!("KubernetesAudit"), &user));
+    assert_eq!(
+        (&schema["tables"][0]["name"], &schema["tables"][0]["columns"][1]),
+        (&json!("KubernetesAudit"), &user)
+    );
     assert_eq!(schema["functions"][0]["name"], json!("strlen"));
 
     assert_eq!(world.call("GET", "/readyz", &[], None).await.status, StatusCode::OK);
@@ -185,6 +223,9 @@ async fn rules_tables_and_health_are_shown() {
     assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(ready.text.contains("lake") && !ready.text.contains("disk"), "{}", ready.text);
     let health = world.call("GET", "/api/v1/health", &headers, None).await.json();
-    assert_eq!((&health["status"], &health["parts"][1]["message"]), (&json!("failed"), &json!("the disk is full")));
+    assert_eq!(
+        (&health["status"], &health["parts"][1]["message"]),
+        (&json!("failed"), &json!("the disk is full"))
+    );
     assert_eq!(world.call("GET", "/healthz", &[], None).await.status, StatusCode::OK);
 }

@@ -16,8 +16,8 @@ use axum::routing::post;
 use chrono::{DateTime, TimeZone as _, Utc};
 use http::{HeaderMap, Request as HttpRequest, StatusCode, header};
 use http_body_util::BodyExt as _;
-use parking_lot_free::Shared;
 use serde_json::{Value as Json, json};
+use shared::Shared;
 use taffrail_kql::{Code, Diagnostic, Span, Type};
 use taffrail_schema::{ColumnDef, Schema, TableDef};
 use taffrail_state::State;
@@ -31,8 +31,8 @@ use crate::ports::{
     Answer, Column, Completion, Failure, FunctionInfo, Queries, Render, Request, RuleInfo, Rules, Storage, TableStatistics,
 };
 
-/// What the stand-in was asked last.
-mod parking_lot_free {
+/// What tests and stand-ins tell each other.
+mod shared {
     use std::sync::{Arc, Mutex};
 
     /// A value shared with a test.
@@ -164,7 +164,9 @@ impl Queries for FakeQueries {
 
     fn columns(&self, text: &str) -> Vec<Column> {
         let known = text == "['AzureDiagnostics']";
-        known.then(|| answer(&[("log_s", Type::String)], vec![]).columns).unwrap_or_default()
+        known
+            .then(|| answer(&[("log_s", Type::String)], vec![]).columns)
+            .unwrap_or_default()
     }
 
     fn functions(&self) -> Vec<FunctionInfo> {
@@ -282,11 +284,8 @@ pub async fn world() -> World {
     world_with(ServerOptions::default()).await
 }
 
+/// The parts of a server; the world's router is empty.
 pub async fn app(folder: &tempfile::TempDir) -> (App, World) {
-    app_with(folder).await
-}
-
-async fn app_with(folder: &tempfile::TempDir) -> (App, World) {
     let state = State::open(folder.path().join("state.sqlite")).await.unwrap();
     let queries = FakeQueries::default();
     let storage = FakeStorage::default();
@@ -324,7 +323,7 @@ async fn app_with(folder: &tempfile::TempDir) -> (App, World) {
 
 pub async fn world_with(options: ServerOptions) -> World {
     let folder = tempfile::tempdir().unwrap();
-    let (app, mut world) = app_with(&folder).await;
+    let (app, mut world) = app(&folder).await;
     let context = Context {
         app,
         options: Arc::new(options),

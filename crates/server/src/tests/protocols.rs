@@ -55,7 +55,10 @@ async fn log_analytics_answers() {
     let answered = post(&world, QUERY, &prefer, json!({ "query": "render" })).await.json();
     assert_eq!(answered["statistics"]["query"]["executionTime"], json!(1.5));
     let render = &answered["render"];
-    assert_eq!((&render["visualization"], &render["title"]), (&json!("timechart"), &json!("Requests")));
+    assert_eq!(
+        (&render["visualization"], &render["title"]),
+        (&json!("timechart"), &json!("Requests"))
+    );
     assert_eq!((&render["yColumns"], &render["xColumn"]), (&json!(["a", "b"]), &json!(null)));
 }
 
@@ -94,20 +97,36 @@ async fn log_analytics_says_what_is_wrong() {
     assert_eq!(error["diagnostics"][0]["start"], json!({ "line": 2, "column": 3, "offset": 10 }));
 
     let slow = post(&world, QUERY, &[("prefer", "wait=1")], json!({ "query": ENDLESS })).await;
-    assert_eq!((slow.status, slow.error_code().as_str()), (StatusCode::GATEWAY_TIMEOUT, "GatewayTimeout"));
+    assert_eq!(
+        (slow.status, slow.error_code().as_str()),
+        (StatusCode::GATEWAY_TIMEOUT, "GatewayTimeout")
+    );
     let many = post(&world, QUERY, &[], json!({ "query": TOO_MANY })).await;
     assert_eq!((many.status, many.error_code().as_str()), (StatusCode::OK, "PartialError"));
     assert_eq!(many.json()["tables"][0]["rows"], json!([[1]]));
     for (path, body, status, code) in [
         (QUERY, json!({ "query": EVERY_TYPE, "timespan": "1h" }), 400, "BadArgumentError"),
-        (QUERY, json!({ "query": EVERY_TYPE, "workspaces": ["other"] }), 400, "BadArgumentError"),
-        ("/v1/workspaces/other/query", json!({ "query": EVERY_TYPE }), 404, "WorkspaceNotFoundError"),
+        (
+            QUERY,
+            json!({ "query": EVERY_TYPE, "workspaces": ["other"] }),
+            400,
+            "BadArgumentError",
+        ),
+        (
+            "/v1/workspaces/other/query",
+            json!({ "query": EVERY_TYPE }),
+            404,
+            "WorkspaceNotFoundError",
+        ),
     ] {
         let answered = post(&world, path, &[], body).await;
         assert_eq!((answered.status.as_u16(), answered.error_code().as_str()), (status, code));
     }
     let by_guid = "/v1/workspaces/2c0d3d0c-9f11-4f2c-8f0d-5f7b0a7b8c55/query";
-    assert_eq!(post(&world, by_guid, &[], json!({ "query": EVERY_TYPE })).await.status, StatusCode::OK);
+    assert_eq!(
+        post(&world, by_guid, &[], json!({ "query": EVERY_TYPE })).await.status,
+        StatusCode::OK
+    );
 }
 
 #[tokio::test]
@@ -172,9 +191,17 @@ async fn kusto_v2_answers() {
     let world = world().await;
     let answered = post(&world, "/v2/rest/query", &[], json!({ "db": "default", "csl": EVERY_TYPE })).await;
     let frames = without_chance(answered.json());
-    let names: Vec<&str> = frames.as_array().unwrap().iter().map(|frame| frame["FrameType"].as_str().unwrap()).collect();
+    let names: Vec<&str> = frames
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|frame| frame["FrameType"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["DataSetHeader", "DataTable", "DataTable", "DataTable", "DataSetCompletion"]);
-    assert_eq!(frames[0], json!({ "FrameType": "DataSetHeader", "IsProgressive": false, "Version": "v2.0" }));
+    assert_eq!(
+        frames[0],
+        json!({ "FrameType": "DataSetHeader", "IsProgressive": false, "Version": "v2.0" })
+    );
     assert_eq!(frames[1]["TableKind"], json!("QueryProperties"));
     assert_eq!(frames[2]["TableKind"], json!("PrimaryResult"));
     assert_eq!(frames[2]["Columns"][6], json!({ "ColumnName": "t", "ColumnType": "datetime" }));
@@ -187,7 +214,10 @@ async fn kusto_v2_answers() {
         ])
     );
     assert_eq!(frames[3]["TableKind"], json!("QueryCompletionInformation"));
-    assert_eq!(frames[4], json!({ "FrameType": "DataSetCompletion", "HasErrors": false, "Cancelled": false }));
+    assert_eq!(
+        frames[4],
+        json!({ "FrameType": "DataSetCompletion", "HasErrors": false, "Cancelled": false })
+    );
 
     let many = post(&world, "/v2/rest/query", &[], json!({ "csl": TOO_MANY })).await.json();
     assert_eq!(many[4]["HasErrors"], json!(true));
@@ -222,7 +252,10 @@ async fn kusto_says_what_is_wrong() {
     let wrong = post(&world, "/v2/rest/query", &id, json!({ "csl": WRONG })).await;
     assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
     let error = &wrong.json()["error"];
-    assert_eq!((&error["code"], &error["@permanent"]), (&json!("BadRequest_SyntaxError"), &json!(true)));
+    assert_eq!(
+        (&error["code"], &error["@permanent"]),
+        (&json!("BadRequest_SyntaxError"), &json!(true))
+    );
     assert_eq!(
         error["@message"],
         json!("Syntax error: there is no operator tak (did you mean take?) [line:position=2:3]")
@@ -245,7 +278,10 @@ async fn kusto_commands_show_what_there_is() {
         assert_eq!(status, StatusCode::OK, "{command}: {answer}");
         answer["Tables"][0]["Rows"].clone()
     };
-    assert_eq!(rows(".show tables").await, json!([["KubernetesAudit", "taffrail", "Kubernetes", "Audit events"]]));
+    assert_eq!(
+        rows(".show tables").await,
+        json!([["KubernetesAudit", "taffrail", "Kubernetes", "Audit events"]])
+    );
     assert_eq!(
         rows(".show table KubernetesAudit cslschema").await[0][1],
         json!("TimeGenerated:datetime,User:dynamic,Verb:string")

@@ -45,7 +45,10 @@ async fn what_would_not_be_safe_is_refused() {
         ..on("127.0.0.1:0")
     };
     let refused = Server::bind(app.clone(), with_tls).await.err().unwrap();
-    assert!(matches!(refused, ServeError::Tls { .. }) && refused.to_string().contains("none.pem"), "{refused}");
+    assert!(
+        matches!(refused, ServeError::Tls { .. }) && refused.to_string().contains("none.pem"),
+        "{refused}"
+    );
     let first = Server::bind(app.clone(), on("127.0.0.1:0")).await.unwrap();
     let taken = ServerOptions {
         listen: first.address(),
@@ -123,7 +126,13 @@ async fn metrics_are_for_loopback_and_tokens() {
     };
     let local = from("127.0.0.1:5000", None).await;
     assert_eq!(local.status, StatusCode::OK);
-    assert!(local.text.contains(r#"taffrail_http_requests_total{method="GET",route="/healthz",status="200"}"#), "{}", local.text);
+    assert!(
+        local
+            .text
+            .contains(r#"taffrail_http_requests_total{method="GET",route="/healthz",status="200"}"#),
+        "{}",
+        local.text
+    );
     assert_eq!(from("192.0.2.1:5000", None).await.status, StatusCode::UNAUTHORIZED);
     let token = world.reader().await;
     assert_eq!(from("192.0.2.1:5000", Some(&token)).await.status, StatusCode::OK);

@@ -131,7 +131,11 @@ mod tests {
 
     #[test]
     fn hashed_names_are_recognised() {
-        for name in ["assets/index-B9f3kQ2x.js", "assets/About-exjbmttf.js", "assets/codicon-DCmgc-aY.ttf"] {
+        for name in [
+            "assets/index-B9f3kQ2x.js",
+            "assets/About-exjbmttf.js",
+            "assets/codicon-DCmgc-aY.ttf",
+        ] {
             assert!(is_hashed(name), "{name}");
         }
         for name in ["index.html", "assets/kusto-worker.js", "icon-j6ioptdm.svg", "assets/x.js"] {

@@ -31,6 +31,8 @@ impl Server {
         }
         let tls = match &options.tls {
             Some(files) => {
+                // Several libraries bring a provider of their own; whoever was first is fine.
+                let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
                 let loaded = RustlsConfig::from_pem_file(&files.certificate, &files.key).await;
                 Some(loaded.map_err(|error| ServeError::Tls {
                     certificate: files.certificate.display().to_string(),

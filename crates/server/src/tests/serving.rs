@@ -58,6 +58,55 @@ async fn what_would_not_be_safe_is_refused() {
     assert!(matches!(refused, ServeError::Listen { .. }), "{refused}");
 }
 
+/// Sends a request over TLS, trusting that certificate only; gives the answer.
+fn over_tls(address: SocketAddr, certificate: rustls::pki_types::CertificateDer<'static>, request: String) -> String {
+    use std::io::{Read as _, Write as _};
+
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(certificate).unwrap();
+    let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+    let client = rustls::ClientConnection::new(std::sync::Arc::new(config), name).unwrap();
+    let mut stream = rustls::StreamOwned::new(client, std::net::TcpStream::connect(address).unwrap());
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn with_a_certificate_it_speaks_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let files = TlsFiles {
+        certificate: folder.path().join("cert.pem"),
+        key: folder.path().join("key.pem"),
+    };
+    std::fs::write(&files.certificate, made.cert.pem()).unwrap();
+    std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+    let (app, _world) = app(&folder).await;
+    let options = ServerOptions {
+        tls: Some(files),
+        ..on("127.0.0.1:0")
+    };
+    let server = Server::bind(app, options).await.unwrap();
+    let address = server.address();
+    assert_eq!(server.url(), format!("https://{address}"));
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let running = tokio::spawn(server.run(async move {
+        let _ = stopped.await;
+    }));
+    let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".to_owned();
+    let certificate = made.cert.der().clone();
+    let answer = tokio::task::spawn_blocking(move || over_tls(address, certificate, request))
+        .await
+        .unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains("strict-transport-security: max-age=31536000"), "{answer}");
+    stop.send(()).unwrap();
+    running.await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn stopping_ends_event_streams_and_then_the_server() {
     let folder = tempfile::tempdir().unwrap();

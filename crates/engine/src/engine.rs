@@ -178,8 +178,12 @@ impl Engine {
     /// See [`QueryError`].
     pub async fn query(&self, text: &str, request: &QueryRequest) -> Result<QueryResult, QueryError> {
         let started = Instant::now();
-        let query = Box::pin(self.bind(text, request)).await?;
-        self.run_from(started, &query, request).await
+        let limit = self.options.timeout;
+        let bound = tokio::time::timeout(limit, Box::pin(self.bind(text, request)));
+        let Ok(query) = bound.await else {
+            return Err(QueryError::Timeout { limit });
+        };
+        self.run_from(started, &query?, request).await
     }
 
     /// Runs a query compiled before.

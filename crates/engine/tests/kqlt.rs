@@ -231,7 +231,7 @@ async fn the_timespan_of_a_request_cuts_every_table() {
     let rows: Vec<_> = result.rows().collect();
     assert_eq!(
         serde_json::to_value(&rows).unwrap(),
-        serde_json::json!([[3, "2026-01-01T01:00:00.0000000Z", "2026-01-01T02:00:00.0000000Z"]])
+        serde_json::json!([[3, "2026-01-01T01:00:00Z", "2026-01-01T02:00:00Z"]])
     );
 }
 

@@ -23,7 +23,8 @@ impl Lowering {
         limit: Option<u64>,
         bag: BagExpansion,
     ) -> Result<Lowered, LowerError> {
-        let rows = self.rel(input)?.without_markers()?;
+        // rows that stand for an empty run may multiply: they still count for nothing
+        let rows = self.rel(input)?;
         let spec = Expand {
             limit,
             pairs: bag == BagExpansion::Array,
@@ -56,7 +57,7 @@ impl Lowering {
         outputs.push((parts.clone(), expand::call(spec, sources)));
         let listed = not_unique(rows)?.select(outputs.clone(), || self.fresh('h'))?;
         let plan = listed.builder().unnest_column(Column::new_unqualified(&parts))?.build()?;
-        let mut unnested = listed.with_plan(plan);
+        let unnested = listed.with_plan(plan);
         outputs.pop();
         for (position, item) in items.iter().enumerate() {
             let part = get_field(column(&parts), expand::part(position));
@@ -66,10 +67,9 @@ impl Lowering {
         if let Some(index) = index {
             outputs.push((name(index.id), position.clone()));
         }
-        if spec.marker {
-            let marker = self.fresh('q');
+        let new_marker = spec.marker.then(|| self.fresh('q'));
+        if let Some(marker) = &new_marker {
             outputs.push((marker.clone(), get_field(column(&parts), expand::MARKER)));
-            unnested.marker = Some(marker);
         }
         // parts of one row stay in their order, when rows have one
         let ordered = !unnested.order.is_empty() || !unnested.groups.is_empty();
@@ -77,9 +77,8 @@ impl Lowering {
         if ordered {
             outputs.push((position_name.clone(), position));
         }
-        let marker = unnested.marker.take();
         let mut lowered = unnested.select(outputs, || self.fresh('h'))?;
-        lowered.marker = marker;
+        lowered.marker = new_marker.or(lowered.marker);
         if ordered {
             lowered.order.push(OrderKey::ascending(position_name));
         }

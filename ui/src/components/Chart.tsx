@@ -9,7 +9,7 @@ function palette(): Palette {
   const style = getComputedStyle(document.documentElement);
   const get = (name: string): string => style.getPropertyValue(name).trim();
   return {
-    series: Array.from({ length: 8 }, (_, i) => get(`--chart-${i + 1}`)),
+    series: Array.from({ length: 12 }, (_, i) => get(`--chart-${i + 1}`)),
     text: get('--text'),
     muted: get('--muted'),
     line: get('--line'),

@@ -39,6 +39,10 @@ describe('charts of render', () => {
     expect(option('columnchart', cols, data, { visualization: 'columnchart', kind: 'unstacked' }).series[0]?.stack).toBeUndefined();
   });
 
+  it('puts columns of times in order', () => {
+    expect(option('columnchart', byVerb, rows).xAxis.data).toEqual(['2026-01-01 00:00', '2026-01-01 01:00']);
+  });
+
   it('shares out a hundred percent when stacked100 is asked', () => {
     const { series, yAxis } = option('columnchart', columns(['Ns', 'string'], ['Verb', 'string'], ['n', 'long']), [['x', 'get', 1], ['x', 'list', 3]], { visualization: 'columnchart', kind: 'stacked100' });
     expect(series.map((s) => s.data)).toEqual([[25], [75]]);

@@ -187,6 +187,8 @@ export function buildChart(
   const found = roles(kind, columns, render);
   if (typeof found === 'string') return { kind: 'none', reason: found };
   const { series, xs, cut } = collect(columns, rows, found);
+  // Times stand in their order, whatever the order of the rows.
+  if (columns[found.x]?.type === 'datetime') xs.sort((a, b) => Date.parse(String(a)) - Date.parse(String(b)));
   if (series.length === 0) return { kind: 'none', reason: 'The number column holds no numbers in these rows.' };
   if (kind === 'piechart') return pie(columns, rows, found, render, palette);
 

@@ -93,5 +93,6 @@ describe('the story of an event', () => {
   it('says who did what to what from where', () => {
     const columns = ['User', 'EventType', 'Resource', 'Namespace', 'ObjectName', 'SourceIPs'].map((name) => ({ name, type: 'string' }));
     expect(summarize(columns, [{ username: 'mallory' }, 'Exec', 'pods', 'prod', 'web-0', ['10.0.0.1']])).toBe('mallory exec pods prod/web-0 from 10.0.0.1');
+    expect(summarize([{ name: 'Username', type: 'string' }, { name: 'Command', type: 'string' }], ['mallory', 'sh -c id'])).toBe('mallory: sh -c id');
   });
 });

@@ -41,7 +41,9 @@ export function summarize(columns: ResultColumn[], row: Json[]): string {
       .map(([name, value]) => `${name} ${value.slice(0, 80)}`)
       .join(', ');
   }
-  return from === '' ? text : `${text} from ${from}`;
+  const command = get('Command');
+  const told = from === '' ? text : `${text} from ${from}`;
+  return command === '' ? told : `${told}: ${command}`;
 }
 
 /** Alerts and their events, oldest first; an event that several alerts rest on appears once. */

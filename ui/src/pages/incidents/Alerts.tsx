@@ -64,7 +64,7 @@ function AlertCard({ alert, initiallyOpen, scrollTo }: { alert: Alert; initially
               {details.map(([name, value]) => (
                 <Fragment key={name}>
                   <dt>{name}</dt>
-                  <dd className="mono">{typeof value === 'string' ? value : JSON.stringify(value)}</dd>
+                  <dd className="mono">{detail(value)}</dd>
                 </Fragment>
               ))}
             </dl>
@@ -88,6 +88,10 @@ function AlertCard({ alert, initiallyOpen, scrollTo }: { alert: Alert; initially
     </article>
   );
 }
+
+/** Custom details are lists of the values that the rows had. */
+const detail = (value: Json): string =>
+  Array.isArray(value) ? value.map((v) => (typeof v === 'string' ? v : JSON.stringify(v))).join(', ') : typeof value === 'string' ? value : JSON.stringify(value);
 
 const PART = 50;
 

@@ -2,6 +2,7 @@ import { CircleAlert, CircleX, Wrench } from 'lucide-react';
 import { ApiError } from '../../api/client';
 import type { Diagnostic } from '../../api/types';
 import { isError, toRange } from '../../lib/diagnostics';
+import { Markdown } from '../../lib/markdown';
 import { ErrorNotice } from '../../components/ui';
 
 /** What the server said against a query: each problem with its place, its help and its mend. */
@@ -27,12 +28,12 @@ export function Messages({ error, text, diagnostics, onReveal, onFix }: { error:
             {isError(diagnostic) ? <CircleX className="icon" /> : <CircleAlert className="icon" />}
             <div className="grow">
               <div className="row spread" style={{ alignItems: 'flex-start' }}>
-                <span>{diagnostic.message}</span>
+                <Markdown text={diagnostic.message} />
                 <button type="button" className="link message-place nowrap" onClick={() => onReveal(diagnostic)}>
                   line {diagnostic.start.line}, column {diagnostic.start.column}
                 </button>
               </div>
-              {diagnostic.help && <div className="muted">{diagnostic.help}</div>}
+              {diagnostic.help && <div className="muted"><Markdown text={diagnostic.help} /></div>}
               {line !== '' && (
                 <pre className="caret">
                   {line.slice(0, range.startColumn - 1)}

@@ -33,7 +33,8 @@ pub(crate) struct ErrorAnswer {
 #[derive(Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
-    body: ErrorBody,
+    // Boxed, so that results stay small on the way that nearly all of them take.
+    body: Box<ErrorBody>,
     retry_after: Option<i64>,
 }
 
@@ -41,11 +42,11 @@ impl ApiError {
     pub(crate) fn new(status: StatusCode, code: &str, message: impl Into<String>) -> ApiError {
         ApiError {
             status,
-            body: ErrorBody {
+            body: Box::new(ErrorBody {
                 code: code.to_owned(),
                 message: message.into(),
                 details: None,
-            },
+            }),
             retry_after: None,
         }
     }
@@ -106,7 +107,7 @@ impl From<StateError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let challenge = self.status == StatusCode::UNAUTHORIZED;
-        let mut response = (self.status, Json(ErrorAnswer { error: self.body })).into_response();
+        let mut response = (self.status, Json(ErrorAnswer { error: *self.body })).into_response();
         if challenge {
             response
                 .headers_mut()

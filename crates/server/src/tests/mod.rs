@@ -163,10 +163,10 @@ impl Queries for FakeQueries {
     }
 
     fn columns(&self, text: &str) -> Vec<Column> {
-        let known = text == "['AzureDiagnostics']";
-        known
-            .then(|| answer(&[("log_s", Type::String)], vec![]).columns)
-            .unwrap_or_default()
+        if text == "['AzureDiagnostics']" {
+            return answer(&[("log_s", Type::String)], vec![]).columns;
+        }
+        vec![]
     }
 
     fn functions(&self) -> Vec<FunctionInfo> {

@@ -138,6 +138,10 @@ pub trait Catalog: Send + Sync {
     fn function(&self, kind: FunctionKind, name: &str) -> Option<&'static Function>;
     /// All of them, for completion and documentation.
     fn functions(&self) -> Vec<&'static Function>;
+    /// Whether the reference has a function of this name that is not here yet.
+    fn is_planned(&self, _name: &str) -> bool {
+        false
+    }
 }
 
 /// A stored table, view or function as the binder sees it.

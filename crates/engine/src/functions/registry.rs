@@ -78,6 +78,10 @@ impl Catalog for Registry {
     fn functions(&self) -> Vec<&'static Function> {
         self.visible.clone()
     }
+
+    fn is_planned(&self, name: &str) -> bool {
+        known_but_unsupported(name)
+    }
 }
 
 /// The functions there are.

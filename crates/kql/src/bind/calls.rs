@@ -94,6 +94,10 @@ impl Binder<'_> {
                 .with_help(format!("write '| evaluate {}(...)'", name.text));
             return self.report(problem);
         }
+        if catalog.is_planned(&name.text) {
+            let problem = Diagnostic::error(Code::NotSupported, name.span, format!("not yet supported: {}()", name.text));
+            return self.report(problem);
+        }
         let functions = catalog.functions();
         let own: Vec<String> = ctx.scope.names().into_iter().map(|(name, _)| name.to_owned()).collect();
         let kinds = |kind: FunctionKind| {

@@ -4,13 +4,14 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, StructArray};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, StructArray, new_empty_array};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::format_state_name;
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, ReversedUDAF, Signature, TypeSignature, Volatility,
+    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, EmitTo, GroupsAccumulator, ReversedUDAF, Signature, TypeSignature,
+    Volatility,
 };
 use taffrail_kql::types::Type;
 
@@ -246,6 +247,20 @@ impl AggregateUDFImpl for TypedAggregate {
         }))
     }
 
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs<'_>) -> bool {
+        !args.is_distinct
+    }
+
+    fn create_groups_accumulator(&self, _args: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
+        let new = self.entry.state.ok_or_else(|| exec_datafusion_err!("{} has no state", self.id))?;
+        Ok(Box::new(StateGroups {
+            states: Vec::new(),
+            new,
+            types: self.types.clone(),
+            outputs: self.outputs.clone(),
+        }))
+    }
+
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
         Ok(vec![Arc::new(Field::new(
             format_state_name(args.name, "state"),
@@ -272,14 +287,48 @@ struct StateAccumulator {
     outputs: Vec<Type>,
 }
 
+/// The columns of a call, typed.
+fn typed<'a>(columns: &'a [ColumnarValue], types: &[Type]) -> Result<Vec<Values<'a>>> {
+    columns.iter().zip(types).map(|(column, ty)| Values::new(column, *ty)).collect()
+}
+
+fn columns(values: &[ArrayRef]) -> Vec<ColumnarValue> {
+    values.iter().map(|array| ColumnarValue::Array(Arc::clone(array))).collect()
+}
+
+fn result(state: &dyn State, outputs: &[Type]) -> Result<ScalarValue> {
+    let mut cells = state.finish().into_iter();
+    let mut next = |ty: Type| cells.next().unwrap_or(Cell::Null).scalar(ty);
+    match outputs {
+        [one] => Ok(next(*one)),
+        several => {
+            let arrays = several.iter().map(|ty| next(*ty).to_array()).collect::<Result<Vec<_>>>()?;
+            let value = StructArray::try_new(result_fields(several), arrays, None)?;
+            Ok(ScalarValue::Struct(Arc::new(value)))
+        }
+    }
+}
+
+fn saved(state: &dyn State) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for cell in state.save() {
+        cell.write(&mut bytes);
+    }
+    bytes
+}
+
+fn restore(mut bytes: &[u8]) -> Result<Vec<Cell>> {
+    let mut cells = Vec::new();
+    while !bytes.is_empty() {
+        cells.push(Cell::read(&mut bytes).ok_or_else(|| exec_datafusion_err!("the state of an aggregate is damaged"))?);
+    }
+    Ok(cells)
+}
+
 impl Accumulator for StateAccumulator {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let columns: Vec<ColumnarValue> = values.iter().map(|array| ColumnarValue::Array(Arc::clone(array))).collect();
-        let args = columns
-            .iter()
-            .zip(&self.types)
-            .map(|(column, ty)| Values::new(column, *ty))
-            .collect::<Result<Vec<_>>>()?;
+        let columns = columns(values);
+        let args = typed(&columns, &self.types)?;
         let rows = values.first().map_or(0, |array| array.len());
         for row in 0..rows {
             self.state.update(&args, row);
@@ -288,16 +337,7 @@ impl Accumulator for StateAccumulator {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let mut cells = self.state.finish().into_iter();
-        let mut next = |ty: Type| cells.next().unwrap_or(Cell::Null).scalar(ty);
-        match self.outputs.as_slice() {
-            [one] => Ok(next(*one)),
-            several => {
-                let arrays = several.iter().map(|ty| next(*ty).to_array()).collect::<Result<Vec<_>>>()?;
-                let value = StructArray::try_new(result_fields(several), arrays, None)?;
-                Ok(ScalarValue::Struct(Arc::new(value)))
-            }
-        }
+        result(self.state.as_ref(), &self.outputs)
     }
 
     fn size(&self) -> usize {
@@ -305,28 +345,106 @@ impl Accumulator for StateAccumulator {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let mut bytes = Vec::new();
-        for cell in self.state.save() {
-            cell.write(&mut bytes);
-        }
-        Ok(vec![ScalarValue::Binary(Some(bytes))])
+        Ok(vec![ScalarValue::Binary(Some(saved(self.state.as_ref())))])
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         let Some(states) = states.first() else { return Ok(()) };
-        let states = states.as_binary::<i32>();
-        for row in 0..states.len() {
-            if states.is_null(row) {
-                continue;
-            }
-            let mut bytes = states.value(row);
-            let mut cells = Vec::new();
-            while !bytes.is_empty() {
-                cells.push(Cell::read(&mut bytes).ok_or_else(|| exec_datafusion_err!("the state of an aggregate is damaged"))?);
-            }
-            self.state.merge(cells);
+        for bytes in states.as_binary::<i32>().iter().flatten() {
+            self.state.merge(restore(bytes)?);
         }
         Ok(())
+    }
+}
+
+/// The states of many groups at once: rows go to their group where they are, nothing is cut or copied.
+struct StateGroups {
+    states: Vec<Box<dyn State>>,
+    new: NewState,
+    types: Vec<Type>,
+    outputs: Vec<Type>,
+}
+
+impl StateGroups {
+    fn grow(&mut self, groups: usize) {
+        let (new, types, outputs) = (self.new, &self.types, &self.outputs);
+        self.states.resize_with(groups.max(self.states.len()), || new(types, outputs));
+    }
+}
+
+impl GroupsAccumulator for StateGroups {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        group_indices: &[usize],
+        opt_filter: Option<&BooleanArray>,
+        total_num_groups: usize,
+    ) -> Result<()> {
+        self.grow(total_num_groups);
+        let columns = columns(values);
+        let args = typed(&columns, &self.types)?;
+        for (row, group) in group_indices.iter().enumerate() {
+            let seen = opt_filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
+            if let (true, Some(state)) = (seen, self.states.get_mut(*group)) {
+                state.update(&args, row);
+            }
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
+        let states = emit_to.take_needed(&mut self.states);
+        let results = states
+            .iter()
+            .map(|state| result(state.as_ref(), &self.outputs))
+            .collect::<Result<Vec<_>>>()?;
+        if results.is_empty() {
+            let data_type = match self.outputs.as_slice() {
+                [one] => arrow_type(*one),
+                several => DataType::Struct(result_fields(several)),
+            };
+            return Ok(new_empty_array(&data_type));
+        }
+        ScalarValue::iter_to_array(results)
+    }
+
+    fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
+        let states = emit_to.take_needed(&mut self.states);
+        let bytes = states.iter().map(|state| saved(state.as_ref()));
+        Ok(vec![Arc::new(BinaryArray::from_iter_values(bytes))])
+    }
+
+    fn merge_batch(&mut self, values: &[ArrayRef], group_indices: &[usize], total_num_groups: usize) -> Result<()> {
+        self.grow(total_num_groups);
+        let Some(states) = values.first() else { return Ok(()) };
+        for (bytes, group) in states.as_binary::<i32>().iter().zip(group_indices) {
+            if let (Some(bytes), Some(state)) = (bytes, self.states.get_mut(*group)) {
+                state.merge(restore(bytes)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Every row as the state of a group of its own.
+    fn convert_to_state(&self, values: &[ArrayRef], opt_filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
+        let columns = columns(values);
+        let args = typed(&columns, &self.types)?;
+        let rows = values.first().map_or(0, |array| array.len());
+        let states = (0..rows).map(|row| {
+            let mut state = (self.new)(&self.types, &self.outputs);
+            if opt_filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row)) {
+                state.update(&args, row);
+            }
+            saved(state.as_ref())
+        });
+        Ok(vec![Arc::new(BinaryArray::from_iter_values(states))])
+    }
+
+    fn size(&self) -> usize {
+        // Asking every state after every batch would cost more than the rows.
+        let sample: usize = self.states.iter().take(64).map(|state| state.size()).sum();
+        let sampled = self.states.len().min(64).max(1);
+        size_of_val(self) + self.states.len() * (sample / sampled + size_of::<Box<dyn State>>())
     }
 }
 

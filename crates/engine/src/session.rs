@@ -10,6 +10,7 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 
+use crate::cooperate::CooperativeJoins;
 use crate::engine::EngineOptions;
 use crate::kernels;
 use crate::ticks::{Ticks, TimestampComparison};
@@ -48,6 +49,7 @@ pub(crate) fn session(runtime: &Arc<RuntimeEnv>, partitions: usize) -> SessionSt
         .with_runtime_env(runtime.clone())
         .with_scalar_functions(udfs)
         .with_optimizer_rules(rules())
+        .with_physical_optimizer_rule(Arc::new(CooperativeJoins))
         .build()
 }
 

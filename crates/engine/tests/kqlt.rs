@@ -257,8 +257,8 @@ async fn limits_hold() {
             ..EngineOptions::default()
         },
     );
-    let endless = "range x from 1 to 3000 step 1 | extend k = 1 \
-                   | join kind=inner (range y from 1 to 3000 step 1 | extend k = 1) on k | summarize sum(x * y)";
+    let endless = "range x from 1 to 20000 step 1 | extend k = 1 \
+                   | join kind=inner (range y from 1 to 20000 step 1 | extend k = 1) on k | summarize sum(x * y)";
     let error = hasty.query(endless, &request()).await.unwrap_err();
     assert!(matches!(error, QueryError::Timeout { .. }), "{error}");
 

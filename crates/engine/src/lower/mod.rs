@@ -37,6 +37,9 @@ use crate::source::TableSource;
 pub(crate) use lowered::Lowered;
 use prepare::Prepared;
 
+/// Operators behind each other: plans are walked recursively, and a stack is finite.
+const DEPTH_LIMIT: u32 = 250;
+
 /// One query on its way to a plan.
 pub(crate) struct Lowering {
     source: Arc<dyn TableSource>,
@@ -49,6 +52,8 @@ pub(crate) struct Lowering {
     /// Some operator depends on the order in which rows arrive
     order_matters: AtomicBool,
     fresh: AtomicU32,
+    /// Relations that are being lowered, each inside of the one before
+    depth: AtomicU32,
     /// What the innermost `mv-apply` or `partition` hands to its body
     outer: Mutex<Vec<Lowered>>,
 }
@@ -76,6 +81,7 @@ impl Lowering {
             },
             order_matters: AtomicBool::new(false),
             fresh: AtomicU32::new(0),
+            depth: AtomicU32::new(0),
             outer: Mutex::new(Vec::new()),
         }
     }
@@ -102,7 +108,17 @@ impl Lowering {
     }
 
     fn rel(&self, rel: &Rel) -> Result<Lowered, LowerError> {
-        let lowered = match &rel.kind {
+        if self.depth.fetch_add(1, Ordering::Relaxed) >= DEPTH_LIMIT {
+            let message = format!("the query has more than {DEPTH_LIMIT} operators behind each other");
+            return Err(LowerError::Argument(message).at(rel.span));
+        }
+        let lowered = self.rel_kind(rel);
+        self.depth.fetch_sub(1, Ordering::Relaxed);
+        lowered.map_err(|error| error.at(rel.span))
+    }
+
+    fn rel_kind(&self, rel: &Rel) -> Result<Lowered, LowerError> {
+        match &rel.kind {
             RelKind::Table { name, source } => self.table(rel, name, source),
             RelKind::Values(rows) => self.values(rel, rows),
             RelKind::Unit => self.unit(),
@@ -141,7 +157,6 @@ impl Lowering {
             RelKind::Partition { input, key, body } => self.partition(input, key, body),
             RelKind::Outer => self.outer(),
             RelKind::Operator { name, inputs, args } => self.operator(rel, name, inputs, args),
-        };
-        lowered.map_err(|error| error.at(rel.span))
+        }
     }
 }

@@ -37,14 +37,14 @@ ui: ui/node_modules ## The portal's assets, embedded by the next build
 test: lint ui build test-rust test-rules test-ui test-clients test-portal ## Set up what the tests need and run them all
 
 .PHONY: lint
-lint: ## Formatting and lints
+lint: $(VENV)/.done ## Formatting, spelling, dependency policy
 	$(CARGO) fmt --all --check
-	if command -v typos >/dev/null; then typos; else echo "SKIPPED: typos is not installed (cargo install typos-cli)"; fi
+	$(VENV)/bin/typos
 	if command -v cargo-deny >/dev/null; then $(CARGO) deny --locked check bans licenses sources; else echo "SKIPPED: cargo-deny is not installed (cargo install cargo-deny)"; fi
 
 .PHONY: clippy
-clippy: ## Clippy over the workspace
-	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+clippy: ## Clippy over our own crates; dependencies are taken as they were built
+	RUSTC_WORKSPACE_WRAPPER="$$(rustup which clippy-driver)" $(CARGO) build --locked --workspace
 
 .PHONY: test-rust
 test-rust: ## Unit, property and end-to-end tests in Rust
@@ -59,9 +59,9 @@ test-rules: build ## Every detection rule: lint, and its test events
 test-ui: ui/node_modules ## Types and unit tests of the portal
 	cd ui && npm run typecheck && npm test && npm run size
 
-$(VENV)/.done: tests/clients/requirements.txt
+$(VENV)/.done: tests/clients/requirements.txt tests/tools.txt
 	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt -r tests/tools.txt
 	touch $@
 
 .PHONY: test-clients

@@ -44,7 +44,8 @@ impl Target {
     pub fn complete(&self, text: &str, offset: usize) -> Vec<(String, String)> {
         match self {
             Target::Local(local) => local.complete(text, offset),
-            Target::Remote(_) => Vec::new(),
+            // Called from the editor's own thread, which may wait.
+            Target::Remote(remote) => tokio::runtime::Handle::current().block_on(remote.complete(text, offset)),
         }
     }
 }

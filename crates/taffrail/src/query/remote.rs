@@ -13,6 +13,7 @@ use crate::query::Failure;
 pub struct Remote {
     client: reqwest::Client,
     url: String,
+    completions: String,
     token: Option<String>,
 }
 
@@ -44,12 +45,32 @@ impl Remote {
             .connect_timeout(Duration::from_secs(10))
             .build()
             .context("cannot make an HTTP client")?;
-        let url = format!("{}/v1/workspaces/default/query", server.trim_end_matches('/'));
+        let server = server.trim_end_matches('/');
         Ok(Remote {
             client,
-            url,
+            url: format!("{server}/v1/workspaces/default/query"),
+            completions: format!("{server}/api/v1/query/complete"),
             token: std::env::var("TAFFRAIL_TOKEN").ok().filter(|token| !token.is_empty()),
         })
+    }
+
+    /// What could stand at a byte offset: text and what it is. Nothing when the server does not answer soon.
+    pub async fn complete(&self, text: &str, offset: usize) -> Vec<(String, String)> {
+        let mut request = self
+            .client
+            .post(&self.completions)
+            .timeout(Duration::from_secs(2))
+            .json(&json!({ "query": text, "offset": offset }));
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        let Ok(response) = request.send().await else {
+            return Vec::new();
+        };
+        let answer: Value = response.json().await.unwrap_or_default();
+        let field = |item: &Value, name: &str| item[name].as_str().unwrap_or_default().to_owned();
+        let items = answer["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+        items.iter().map(|item| (field(item, "insert"), field(item, "detail"))).collect()
     }
 
     /// Asks.

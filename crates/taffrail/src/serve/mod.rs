@@ -117,11 +117,8 @@ impl Running {
         let state = State::open(config.data_dir.join(STATE))
             .await
             .context("cannot open the state database")?;
-        let first = if config.no_auth {
-            None
-        } else {
-            state.ensure_administrator(Utc::now()).await?
-        };
+        // Without sign-in, too: incidents are assigned to somebody, and the next start may be with sign-in.
+        let first = state.ensure_administrator(Utc::now()).await?;
 
         let source: Arc<dyn TableSource> = Arc::new(LakeSource(lake.clone()));
         let engine_options = EngineOptions {

@@ -43,7 +43,7 @@ pub static FUNCTIONS: &[Scalar] = &[
         "ipv4_compare(ip1, ip2, prefix = 32) → long",
         "-1, 0 or 1: how two IPv4 networks are ordered.",
         optional(TWO, &[Integer], Type::Long),
-        |c| compare4(c),
+        compare4,
     ),
     kernel(
         "ipv4_is_match",

@@ -258,6 +258,27 @@ pub static FUNCTIONS: &[Scalar] = &[
             c.longs(|i| a.get(i).map(|v| i64::from(v.count_ones())))
         },
     ),
+    kernel(
+        "beta_cdf",
+        "beta_cdf(x, alpha, beta) → real",
+        "The beta distribution's cumulative probability.",
+        plain(&[REAL, REAL, REAL], Type::Real),
+        |c| beta(c, |x, a, b| (0.0..=1.0).contains(&x).then(|| beta_probability(x, a, b))),
+    ),
+    kernel(
+        "beta_inv",
+        "beta_inv(probability, alpha, beta) → real",
+        "The value whose cumulative probability it is.",
+        plain(&[REAL, REAL, REAL], Type::Real),
+        |c| beta(c, |p, a, b| (0.0..=1.0).contains(&p).then(|| beta_inverse(p, a, b))),
+    ),
+    kernel(
+        "beta_pdf",
+        "beta_pdf(x, alpha, beta) → real",
+        "The beta distribution's density.",
+        plain(&[REAL, REAL, REAL], Type::Real),
+        |c| beta(c, |x, a, b| (0.0..=1.0).contains(&x).then(|| beta_density(x, a, b))),
+    ),
     volatile(
         "rand",
         "rand(n) → real",
@@ -298,7 +319,7 @@ fn test(c: &Call<'_>, f: impl Fn(f64) -> bool) -> Result<ArrayRef> {
 
 fn logarithm(c: &Call<'_>, f: impl Fn(f64) -> f64) -> Result<ArrayRef> {
     let value = c.real(0)?;
-    c.reals(|i| value.get(i).filter(|v| !(*v < 0.0)).map(&f))
+    c.reals(|i| value.get(i).filter(|v| v.is_nan() || *v >= 0.0).map(&f))
 }
 
 fn error(argument: usize, message: impl Into<String>) -> ArgumentError {
@@ -630,4 +651,66 @@ fn format_bytes(c: &Call<'_>) -> Result<ArrayRef> {
         out.push_str(UNITS.get(unit?)?);
         Some(())
     })
+}
+
+/// Null outside of the function's domain, NaN for a shape that is not positive.
+fn beta(c: &Call<'_>, f: impl Fn(f64, f64, f64) -> Option<f64>) -> Result<ArrayRef> {
+    let (x, a, b) = (c.real(0)?, c.real(1)?, c.real(2)?);
+    c.reals(|i| {
+        let (a, b) = (a.get(i)?, b.get(i)?);
+        let value = f(x.get(i)?, a, b)?;
+        Some(if a > 0.0 && b > 0.0 { value } else { f64::NAN })
+    })
+}
+
+fn log_beta(a: f64, b: f64) -> f64 {
+    log_gamma(a) + log_gamma(b) - log_gamma(a + b)
+}
+
+fn beta_density(x: f64, a: f64, b: f64) -> f64 {
+    ((a - 1.0) * x.ln() + (b - 1.0) * (1.0 - x).ln() - log_beta(a, b)).exp()
+}
+
+/// The regularized incomplete beta function, by its continued fraction (Lentz's way).
+fn beta_probability(x: f64, a: f64, b: f64) -> f64 {
+    if x <= 0.0 || x >= 1.0 {
+        return x.clamp(0.0, 1.0);
+    }
+    if x > (a + 1.0) / (a + b + 2.0) {
+        return 1.0 - beta_probability(1.0 - x, b, a);
+    }
+    let tiny = 1e-300;
+    let safe = |v: f64| if v.abs() < tiny { tiny } else { v };
+    let mut c = 1.0;
+    let mut d = 1.0 / safe(1.0 - (a + b) * x / (a + 1.0));
+    let mut fraction = d;
+    for m in 1..500 {
+        let m = f64::from(m);
+        for step in [
+            m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m)),
+            -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0)),
+        ] {
+            d = 1.0 / safe(1.0 + step * d);
+            c = safe(1.0 + step / c);
+            fraction *= c * d;
+        }
+        if (c * d - 1.0).abs() < 1e-16 {
+            break;
+        }
+    }
+    (a * x.ln() + b * (1.0 - x).ln() - log_beta(a, b)).exp() / a * fraction
+}
+
+/// By halving: the function only grows.
+fn beta_inverse(probability: f64, a: f64, b: f64) -> f64 {
+    let (mut low, mut high) = (0.0, 1.0);
+    for _ in 0..200 {
+        let middle = (low + high) / 2.0;
+        if beta_probability(middle, a, b) < probability {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    (low + high) / 2.0
 }

@@ -348,9 +348,6 @@ static NOT_YET: &[&str] = &[
     "external_table",
     "stored_query_result",
     "column_names_of",
-    "beta_cdf",
-    "beta_inv",
-    "beta_pdf",
     "hash_combine",
     "hash_many",
 ];

@@ -274,7 +274,10 @@ fn series(values: &Values<'_>, row: usize) -> Option<(Vec<Option<f64>>, bool)> {
     }
 }
 
-fn aligned(a: &Values<'_>, b: &Values<'_>, row: usize) -> Option<(Vec<Option<f64>>, Vec<Option<f64>>)> {
+/// The numbers of a series, with gaps.
+type Numbers = Vec<Option<f64>>;
+
+fn aligned(a: &Values<'_>, b: &Values<'_>, row: usize) -> Option<(Numbers, Numbers)> {
     let ((mut a, one_a), (mut b, one_b)) = (series(a, row)?, series(b, row)?);
     match (one_a, one_b) {
         (true, false) => a = vec![a.first().copied().flatten(); b.len()],

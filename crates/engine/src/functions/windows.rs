@@ -400,7 +400,7 @@ fn row_rank(rows: &Rows<'_>, dense: bool) -> Result<ArrayRef> {
 
 fn neighbour(rows: &Rows<'_>, direction: i64) -> Result<ArrayRef> {
     let Some(values) = rows.arrays.first() else {
-        return Ok(ScalarValue::try_from(arrow_type(rows.returns))?.to_array_of_size(rows.count)?);
+        return ScalarValue::try_from(arrow_type(rows.returns))?.to_array_of_size(rows.count);
     };
     let default = match rows.arrays.get(2) {
         Some(defaults) => Arc::clone(defaults),

@@ -443,7 +443,7 @@ impl GroupsAccumulator for StateGroups {
     fn size(&self) -> usize {
         // Asking every state after every batch would cost more than the rows.
         let sample: usize = self.states.iter().take(64).map(|state| state.size()).sum();
-        let sampled = self.states.len().min(64).max(1);
+        let sampled = self.states.len().clamp(1, 64);
         size_of_val(self) + self.states.len() * (sample / sampled + size_of::<Box<dyn State>>())
     }
 }

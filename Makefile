@@ -27,7 +27,7 @@ release: ui ## The binary, for use
 
 ui/node_modules: ui/package-lock.json
 	cd ui && npm ci --no-audit --no-fund
-	touch ui/node_modules
+	touch node_modules
 
 .PHONY: ui
 ui: ui/node_modules ## The portal's assets, embedded by the next build

@@ -192,5 +192,5 @@ fn recorded_days() {
     let score: Value = serde_json::from_str(line).expect("JSON");
     assert_eq!(score["false_alarms"], 0, "{text}");
     assert!(score["low_on_benign"].as_u64().expect("a number") <= 5, "{text}");
-    assert!(score["who"].as_u64().expect("a number") >= 28, "{text}");
+    assert!(score["who"].as_u64().expect("a number") >= 36, "{text}");
 }

@@ -42,6 +42,8 @@ const STEPS_PER_POSITION: usize = 64;
 const TICK: Duration = Duration::from_secs(1);
 /// Windows of one rule made up for after downtime; what is older is said in `TaffrailHealth` and left out.
 const MOST_MISSED_WINDOWS: i32 = 288;
+/// Longer than this is for ever; keeps sums of times within what can be counted.
+const LONGEST: TimeDelta = TimeDelta::days(36_500);
 
 /// Why detection stopped or could not do a step.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +84,8 @@ struct Inner {
     state: State,
     schema: Arc<Schema>,
     rules: RwLock<Arc<Vec<ActiveRule>>>,
+    /// Rules whose query cannot be bound, and why
+    left_out: Vec<(Rule, String)>,
     changes: broadcast::Sender<IncidentChange>,
 }
 
@@ -89,20 +93,21 @@ impl Detector {
     /// Over a lake (`source` gives its tables to the engine), with all rules of a set switched on. A rule whose query cannot be bound is
     /// left out and said in the log and in `TaffrailHealth` when [`Detector::run`] starts.
     pub fn new(engine: Engine, source: Arc<dyn TableSource>, lake: Lake, state: State, schema: Arc<Schema>, rules: &RuleSet) -> Detector {
-        let active = rules
-            .iter()
-            .filter_map(|loaded| match engine.compile(&loaded.rule.query, &QueryRequest::default()) {
-                Ok(bound) => Some(ActiveRule {
+        let mut active = Vec::new();
+        let mut left_out = Vec::new();
+        for loaded in rules.iter() {
+            match engine.compile(&loaded.rule.query, &QueryRequest::default()) {
+                Ok(bound) => active.push(ActiveRule {
                     rule: Arc::new(loaded.rule.clone()),
                     tables: tables::stored_tables(&bound.root),
                 }),
                 Err(error) => {
                     let error = message(&loaded.rule.query, &error);
                     tracing::error!(rule = loaded.rule.id, path = loaded.path, "rule is left out: {error}");
-                    None
+                    left_out.push((loaded.rule.clone(), error));
                 }
-            })
-            .collect();
+            }
+        }
         let (changes, _) = broadcast::channel(1024);
         Detector {
             inner: Arc::new(Inner {
@@ -112,6 +117,7 @@ impl Detector {
                 state,
                 schema,
                 rules: RwLock::new(Arc::new(active)),
+                left_out,
                 changes,
             }),
         }
@@ -146,12 +152,16 @@ impl Detector {
                 position
             }
         };
+        for (rule, error) in &self.inner.left_out {
+            self.health(rule, "Failure", &format!("the rule is left out: {error}"), json!({}))
+                .await?;
+        }
         let mut rows = lake.read_from(position);
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            // Not biased: while rows queue up, schedules go on.
             tokio::select! {
-                biased;
                 changed = shutdown.changed() => {
                     if changed.is_err() || *shutdown.borrow() {
                         return Ok(());
@@ -210,13 +220,15 @@ impl Detector {
                 None => states.insert(self.inner.state.rule_states().await?),
             };
             let rule = &active.rule;
-            let frequency = TimeDelta::from_std(rule.frequency()).unwrap_or(TimeDelta::MAX);
-            let period = TimeDelta::from_std(rule.period()).unwrap_or(TimeDelta::MAX);
+            let frequency = delta(rule.frequency()).max(TimeDelta::seconds(1));
+            let period = delta(rule.period());
             let latest = now - SETTLING;
             let mut state = states.get(&rule.id).cloned().unwrap_or_default();
             let Some(last) = state.last_run else {
                 // The first window is a whole period that ends now.
                 self.run_window(rule, latest - period, latest).await?;
+                // Suppression may have been set by the window.
+                state = self.inner.state.rule_state(&rule.id).await?;
                 state.last_run = Some(latest);
                 self.inner.state.set_rule_state(&rule.id, &state).await?;
                 continue;
@@ -232,7 +244,6 @@ impl Detector {
             }
             while end <= latest {
                 self.run_window(rule, end - period, end).await?;
-                // Suppression may have been set by the window.
                 state = self.inner.state.rule_state(&rule.id).await?;
                 state.last_run = Some(end);
                 self.inner.state.set_rule_state(&rule.id, &state).await?;
@@ -311,10 +322,11 @@ impl Detector {
                 rows::batch(&self.inner.schema, rows::INCIDENTS, incident_rows)?,
             ));
         }
-        self.inner.lake.append(parts).await?;
+        let appended = self.inner.lake.append(parts).await?;
 
-        if let Some(duration) = rule.suppression() {
-            rule_state.suppressed_until = Some(now + TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX));
+        // What was known before does not make the rule silent for longer.
+        if let Some(duration) = rule.suppression().filter(|_| appended.stored > 0) {
+            rule_state.suppressed_until = Some(now + delta(duration));
             self.inner.state.set_rule_state(&rule.id, &rule_state).await?;
         }
         for change in changes.into_iter().filter(|change| change.change != Change::Unchanged) {
@@ -325,11 +337,15 @@ impl Detector {
     }
 
     async fn health(&self, rule: &Rule, status: &str, reason: &str, details: Value) -> Result<(), DetectError> {
-        let row = rows::health_row(&rule.id, &rule.name, status, reason, details, Utc::now());
+        let row = rows::health_row(rule, status, reason, details, Utc::now());
         let batch = rows::batch(&self.inner.schema, rows::HEALTH, vec![row])?;
         self.inner.lake.append(vec![(rows::HEALTH.to_owned(), batch)]).await?;
         Ok(())
     }
+}
+
+fn delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(LONGEST).min(LONGEST)
 }
 
 /// Which incident an alert belongs to, as the rule configures it.
@@ -376,7 +392,7 @@ pub fn grouping(rule: &Rule, alert: &Alert) -> IncidentGrouping {
     IncidentGrouping {
         rule: Some(rule.id.clone()),
         keys,
-        lookback: Some(TimeDelta::from_std(configuration.lookback_duration).unwrap_or(TimeDelta::MAX)),
+        lookback: Some(delta(configuration.lookback_duration)),
         reopen: configuration.reopen_closed_incident,
     }
 }

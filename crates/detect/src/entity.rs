@@ -212,17 +212,17 @@ pub fn make(kind: &str, values: &[(&str, String)]) -> Option<Entity> {
     if name.is_empty() {
         return None;
     }
-    if kind == "Account" {
-        if let Some((namespace, account)) = name.strip_prefix(SERVICE_ACCOUNT).and_then(|rest| rest.split_once(':')) {
-            let (namespace, account) = (namespace.to_owned(), account.to_owned());
-            fields.insert("namespace".to_owned(), namespace);
-            fields.insert("fullName".to_owned(), name);
-            return Some(Entity {
-                kind: "KubernetesServiceAccount".to_owned(),
-                name: account,
-                fields,
-            });
-        }
+    if kind == "Account"
+        && let Some((namespace, account)) = name.strip_prefix(SERVICE_ACCOUNT).and_then(|rest| rest.split_once(':'))
+    {
+        let (namespace, account) = (namespace.to_owned(), account.to_owned());
+        fields.insert("namespace".to_owned(), namespace);
+        fields.insert("fullName".to_owned(), name);
+        return Some(Entity {
+            kind: "KubernetesServiceAccount".to_owned(),
+            name: account,
+            fields,
+        });
     }
     Some(Entity {
         kind: kind.to_owned(),

@@ -98,6 +98,30 @@ struct Draft {
     cluster: String,
 }
 
+impl Draft {
+    /// Takes in another row's part: the worse of the two gives title and severity.
+    fn absorb(&mut self, other: Draft) {
+        if other.severity > self.severity {
+            self.severity = other.severity;
+            self.title = other.title;
+            self.description = other.description;
+        }
+        for entity in other.entities {
+            if !self.entities.contains(&entity) {
+                self.entities.push(entity);
+            }
+        }
+        for tactic in other.tactics {
+            if !self.tactics.contains(&tactic) {
+                self.tactics.push(tactic);
+            }
+        }
+        if self.cluster != other.cluster {
+            self.cluster.clear();
+        }
+    }
+}
+
 fn alerts_of(rule: &Rule, result: &QueryResult, window: Window) -> Vec<Alert> {
     let columns: Vec<EvidenceColumn> = result
         .columns
@@ -123,12 +147,7 @@ fn alerts_of(rule: &Rule, result: &QueryResult, window: Window) -> Vec<Alert> {
         };
         match groups.get_mut(&key) {
             Some((known, rows)) => {
-                for entity in draft.entities {
-                    if !known.entities.contains(&entity) {
-                        known.entities.push(entity);
-                    }
-                }
-                known.severity = known.severity.max(draft.severity);
+                known.absorb(draft);
                 rows.push(cells);
             }
             None => {
@@ -136,9 +155,23 @@ fn alerts_of(rule: &Rule, result: &QueryResult, window: Window) -> Vec<Alert> {
             }
         }
     }
-    groups
-        .into_values()
-        .map(|(draft, rows)| alert(rule, draft, columns.clone(), rows, window))
+    // Rows that differ in what does not tell alerts apart (a count in the title) are one alert: nothing of them is lost.
+    let mut by_id: IndexMap<String, (Draft, Vec<Vec<Value>>)> = IndexMap::new();
+    for (draft, rows) in groups.into_values() {
+        let id = alert_id(rule, &draft, &columns, &rows, window);
+        match by_id.get_mut(&id) {
+            Some((known, all)) => {
+                known.absorb(draft);
+                all.extend(rows);
+            }
+            None => {
+                by_id.insert(id, (draft, rows));
+            }
+        }
+    }
+    by_id
+        .into_iter()
+        .map(|(id, (draft, rows))| alert(rule, id, draft, columns.clone(), rows, window))
         .collect()
 }
 
@@ -224,21 +257,22 @@ fn entities_of(rule: &Rule, row: &Row<'_>) -> Vec<Entity> {
                     (field.identifier.as_str(), value)
                 })
                 .collect();
-            if let Some(entity) = entity::make(&mapping.entity_type, &values) {
-                if !entities.contains(&entity) {
-                    entities.push(entity);
-                }
+            if let Some(entity) = entity::make(&mapping.entity_type, &values)
+                && !entities.contains(&entity)
+            {
+                entities.push(entity);
             }
         }
     }
     entities
 }
 
-fn alert(rule: &Rule, draft: Draft, columns: Vec<EvidenceColumn>, rows: Vec<Vec<Value>>, window: Window) -> Alert {
+/// Times of the first and the last event; the window's where rows have none.
+fn activity(columns: &[EvidenceColumn], rows: &[Vec<Value>], window: Window) -> (DateTime<Utc>, DateTime<Utc>) {
     let mut first: Option<DateTime<Utc>> = None;
     let mut last: Option<DateTime<Utc>> = None;
-    for cells in &rows {
-        let row = Row { columns: &columns, cells };
+    for cells in rows {
+        let row = Row { columns, cells };
         let start = row
             .time("FirstActivity")
             .or_else(|| row.time("StartTime"))
@@ -251,8 +285,14 @@ fn alert(rule: &Rule, draft: Draft, columns: Vec<EvidenceColumn>, rows: Vec<Vec<
         first = [first, start].into_iter().flatten().min();
         last = [last, end].into_iter().flatten().max();
     }
-    let first_activity = first.or(window.timespan.map(|(start, _)| start)).unwrap_or(window.now);
-    let last_activity = last.or(window.timespan.map(|(_, end)| end)).unwrap_or(window.now);
+    (
+        first.or(window.timespan.map(|(start, _)| start)).unwrap_or(window.now),
+        last.or(window.timespan.map(|(_, end)| end)).unwrap_or(window.now),
+    )
+}
+
+fn alert(rule: &Rule, id: String, draft: Draft, columns: Vec<EvidenceColumn>, rows: Vec<Vec<Value>>, window: Window) -> Alert {
+    let (first_activity, last_activity) = activity(&columns, &rows, window);
     let custom_details = rule
         .custom_details
         .iter()
@@ -267,7 +307,6 @@ fn alert(rule: &Rule, draft: Draft, columns: Vec<EvidenceColumn>, rows: Vec<Vec<
             Some((name.clone(), Value::Array(values)))
         })
         .collect();
-    let id = alert_id(rule, &draft, &columns, &rows, first_activity);
     let count = rows.len() as u64;
     let mut rows = rows;
     rows.truncate(MAX_EVIDENCE_ROWS);
@@ -293,11 +332,13 @@ fn alert(rule: &Rule, draft: Draft, columns: Vec<EvidenceColumn>, rows: Vec<Vec<
     }
 }
 
-/// The same rows give the same alert. A scheduled rule sees a burst in several overlapping windows: there the alert is told by its
-/// entities and by the period its first activity falls into.
-fn alert_id(rule: &Rule, draft: &Draft, columns: &[EvidenceColumn], rows: &[Vec<Value>], first_activity: DateTime<Utc>) -> String {
+/// The same rows give the same alert, in whatever order they come.
+///
+/// A scheduled rule sees a burst in several overlapping windows: there the alert is told by who acted and by the period its first
+/// activity falls into. Where windows do not overlap every row is seen once, and the window tells it.
+fn alert_id(rule: &Rule, draft: &Draft, columns: &[EvidenceColumn], rows: &[Vec<Value>], window: Window) -> String {
     let mut parts: Vec<String> = vec![rule.id.clone()];
-    if rule.kind == Kind::Scheduled && !draft.entities.is_empty() {
+    if rule.kind == Kind::Scheduled {
         let mut entities: Vec<String> = draft
             .entities
             .iter()
@@ -309,8 +350,14 @@ fn alert_id(rule: &Rule, draft: &Draft, columns: &[EvidenceColumn], rows: &[Vec<
         }
         entities.sort();
         parts.extend(entities);
-        let period = i64::try_from(rule.period().as_secs()).unwrap_or(i64::MAX).max(1);
-        parts.push((first_activity.timestamp() / period).to_string());
+        let overlapping = window.timespan.is_some() || rule.frequency() < rule.period();
+        if overlapping {
+            let period = i64::try_from(rule.period().as_secs()).unwrap_or(i64::MAX).max(1);
+            let (first_activity, _) = activity(columns, rows, window);
+            parts.push(first_activity.timestamp().div_euclid(period).to_string());
+        } else {
+            parts.push(format!("window {}", window.now.timestamp_micros()));
+        }
     } else {
         let identity: Vec<usize> = ["AuditId", "Stage"]
             .iter()
@@ -319,7 +366,7 @@ fn alert_id(rule: &Rule, draft: &Draft, columns: &[EvidenceColumn], rows: &[Vec<
         let mut keys: Vec<String> = rows
             .iter()
             .map(|cells| match identity.is_empty() {
-                true => Value::Array(cells.clone()).to_string(),
+                true => cells.iter().map(in_order).collect::<Value>().to_string(),
                 false => identity
                     .iter()
                     .filter_map(|index| cells.get(*index))
@@ -330,11 +377,24 @@ fn alert_id(rule: &Rule, draft: &Draft, columns: &[EvidenceColumn], rows: &[Vec<
             .collect();
         keys.sort();
         keys.dedup();
-        parts.push(draft.title.clone());
+        // With all rows in one alert the title is that of whichever came first.
+        if rule.aggregation() == AggregationKind::AlertPerResult {
+            parts.push(draft.title.clone());
+        }
         parts.extend(keys);
     }
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     stable_id(&parts)
+}
+
+/// A cell with arrays sorted: `make_set` and `make_list` give elements in the order of the rows.
+fn in_order(value: &Value) -> Value {
+    let Value::Array(items) = value else {
+        return value.clone();
+    };
+    let mut items = items.clone();
+    items.sort_by_cached_key(Value::to_string);
+    Value::Array(items)
 }
 
 /// The alert of a rule that fires when there are no rows (`lt`, `eq 0`).
@@ -347,7 +407,8 @@ fn absence_alert(rule: &Rule, window: Window) -> Alert {
         entities: Vec::new(),
         cluster: String::new(),
     };
-    alert(rule, draft, Vec::new(), Vec::new(), window)
+    let id = alert_id(rule, &draft, &[], &[], window);
+    alert(rule, id, draft, Vec::new(), Vec::new(), window)
 }
 
 /// Replaces the aggregated rows of an alert by the events they name in [`AUDIT_IDS`].
@@ -365,6 +426,7 @@ async fn events_behind(engine: &Engine, alert: &mut Alert, request: &QueryReques
         return Ok(());
     }
     let mut ids: Vec<String> = ids.into_iter().collect();
+    let named = ids.len() as u64;
     ids.sort();
     ids.truncate(MAX_EVIDENCE_ROWS);
     let list = Value::Array(ids.into_iter().map(Value::String).collect());
@@ -376,6 +438,7 @@ async fn events_behind(engine: &Engine, alert: &mut Alert, request: &QueryReques
     if rows.is_empty() {
         return Ok(());
     }
+    alert.count = named.max(rows.len() as u64);
     alert.evidence = Evidence {
         columns: events
             .columns

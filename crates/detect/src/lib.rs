@@ -19,6 +19,8 @@ pub mod rule_test;
 pub mod ruleset;
 pub mod scan;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 pub use detector::{ActiveRule, DetectError, Detector};
 pub use rule::{Kind, Rule, Severity};

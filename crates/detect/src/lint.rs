@@ -99,6 +99,12 @@ pub fn lint(engine: &Engine, rule: &Rule) -> Vec<Remark> {
                 "queryFrequency",
                 "a Scheduled rule needs queryFrequency and queryPeriod (5m, 1h)".to_owned(),
             );
+        } else if rule.frequency().is_zero() {
+            remark(
+                true,
+                "queryFrequency",
+                "queryFrequency must be longer than nothing (5m, 1h)".to_owned(),
+            );
         } else if rule.frequency() > rule.period() {
             remark(
                 true,

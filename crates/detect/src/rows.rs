@@ -12,6 +12,7 @@ use taffrail_schema::{Schema, TableDef, stored_schema};
 use taffrail_state::incidents::Incident;
 
 use crate::alert::Alert;
+use crate::rule::{Kind, Rule};
 
 /// Table of alerts.
 pub const ALERTS: &str = "SecurityAlert";
@@ -161,20 +162,24 @@ pub fn incident_row(incident: &Incident, alert_ids: &[String], now: DateTime<Utc
 }
 
 /// A statement about a rule's health as a row of [`HEALTH`].
-pub fn health_row(rule: &str, name: &str, status: &str, reason: &str, details: Value, now: DateTime<Utc>) -> Map<String, Value> {
+pub fn health_row(rule: &Rule, status: &str, reason: &str, details: Value, now: DateTime<Utc>) -> Map<String, Value> {
+    let kind = match rule.kind {
+        Kind::Scheduled => "Scheduled",
+        Kind::Nrt => "NRT",
+    };
+    let mut properties = object(details);
+    properties.insert("RuleId".to_owned(), Value::from(rule.id.clone()));
     object(json!({
         "TimeGenerated": time(now),
         "_TimeReceived": time(now),
         "Component": "Analytics rule",
+        "ResourceName": rule.name,
+        "ResourceKind": kind,
         "Operation": "Rule run",
-        "OperationName": "Rule run",
-        "SentinelResourceType": "Analytics Rule",
-        "SentinelResourceKind": "Analytics Rule",
-        "SentinelResourceId": rule,
-        "SentinelResourceName": name,
         "Status": status,
         "Reason": reason,
-        "Description": format!("{name}: {reason}"),
-        "ExtendedProperties": details,
+        "Description": format!("{}: {reason}", rule.name),
+        "RecordId": uuid::Uuid::new_v4().to_string(),
+        "ExtendedProperties": properties,
     }))
 }

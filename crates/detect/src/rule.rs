@@ -184,7 +184,7 @@ pub struct Rule {
     /// Title
     pub name: String,
     /// Why it matters, what to check, known false positives, how to respond (Markdown)
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub description: String,
     /// Severity
     pub severity: Severity,
@@ -192,7 +192,7 @@ pub struct Rule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
     /// What data it needs
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub required_data_connectors: Vec<Yaml>,
     /// How often (`5m`, `PT5M`); not of NRT rules
     #[serde(default, with = "optional_duration", skip_serializing_if = "Option::is_none")]
@@ -207,18 +207,18 @@ pub struct Rule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trigger_threshold: Option<u64>,
     /// ATT&CK tactics, without blanks: `PrivilegeEscalation`
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub tactics: Vec<String>,
     /// ATT&CK technique ids
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub relevant_techniques: Vec<String>,
     /// KQL
     pub query: String,
     /// Entities
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub entity_mappings: Vec<EntityMapping>,
     /// Name → column
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "IndexMap::is_empty")]
     pub custom_details: IndexMap<String, String>,
     /// Overrides
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -241,16 +241,16 @@ pub struct Rule {
     /// When it runs
     pub kind: Kind,
     /// Words to find it by
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Yaml>,
     /// What to do first, one step an item
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub response: Vec<String>,
     /// Detections of the coverage target that it provides
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub detections: Vec<String>,
     /// Technique names of Microsoft's threat matrix for Kubernetes
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub threat_matrix: Vec<String>,
     /// Everything else, kept as written
     #[serde(flatten)]
@@ -353,6 +353,15 @@ pub fn format_duration(duration: Duration) -> String {
         }
     }
     format!("{seconds}s")
+}
+
+/// An empty field (`tactics:` with nothing behind it) is one that is not there.
+fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 mod text_duration {

@@ -75,10 +75,10 @@ fn print_table(answer: &Answer, out: &mut dyn Write) -> anyhow::Result<()> {
         table.add_row(row.iter().map(text));
     }
     for (index, (_, ty)) in answer.columns.iter().enumerate() {
-        if matches!(ty.as_str(), "int" | "long" | "real" | "decimal") {
-            if let Some(column) = table.column_mut(index) {
-                column.set_cell_alignment(comfy_table::CellAlignment::Right);
-            }
+        if matches!(ty.as_str(), "int" | "long" | "real" | "decimal")
+            && let Some(column) = table.column_mut(index)
+        {
+            column.set_cell_alignment(comfy_table::CellAlignment::Right);
         }
     }
     let rows = answer.rows.len();

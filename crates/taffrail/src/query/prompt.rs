@@ -122,10 +122,10 @@ pub async fn run(target: Target, format: QueryFormat) -> anyhow::Result<u8> {
         )))
         .with_hinter(Box::new(DefaultHinter::default()))
         .with_edit_mode(Box::new(Emacs::new(keys)));
-    if let Some(path) = history_file() {
-        if let Ok(history) = FileBackedHistory::with_file(HISTORY, path) {
-            editor = editor.with_history(Box::new(history));
-        }
+    if let Some(path) = history_file()
+        && let Ok(history) = FileBackedHistory::with_file(HISTORY, path)
+    {
+        editor = editor.with_history(Box::new(history));
     }
     anstream::println!("KQL. Tab completes, Alt+Enter begins a line, an empty line or ; runs, Ctrl+D ends.");
     loop {

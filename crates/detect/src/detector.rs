@@ -24,7 +24,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::alert::Alert;
 use crate::entity::Entity;
-use crate::evaluate::{Window, evaluate};
+use crate::evaluate::{Window, earlier_id, evaluate};
 use crate::overlay::{BatchSource, ReceivedSource};
 use crate::rows::{self, RowError};
 use crate::rule::{Kind, MatchingMethod, Rule};
@@ -280,9 +280,17 @@ impl Detector {
     }
 
     /// Records alerts as incidents and rows, and tells who listens.
-    async fn record(&self, rule: &Rule, alerts: Vec<Alert>, now: DateTime<Utc>) -> Result<(), DetectError> {
+    async fn record(&self, rule: &Rule, mut alerts: Vec<Alert>, now: DateTime<Utc>) -> Result<(), DetectError> {
         if alerts.is_empty() {
             return Ok(());
+        }
+        for alert in &mut alerts {
+            let Some(earlier) = earlier_id(rule, alert) else { continue };
+            match self.inner.state.alert(&earlier).await {
+                Ok((known, _)) if alert.first_activity < known.first_activity + delta(rule.period()) => alert.id = earlier,
+                Ok(_) | Err(StateError::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         let mut rule_state = self.inner.state.rule_state(&rule.id).await?;
         if rule_state.suppressed_until.is_some_and(|until| now < until) {

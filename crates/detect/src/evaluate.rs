@@ -337,54 +337,71 @@ fn alert(rule: &Rule, id: String, draft: Draft, columns: Vec<EvidenceColumn>, ro
 /// A scheduled rule sees a burst in several overlapping windows: there the alert is told by who acted and by the period its first
 /// activity falls into. Where windows do not overlap every row is seen once, and the window tells it.
 fn alert_id(rule: &Rule, draft: &Draft, columns: &[EvidenceColumn], rows: &[Vec<Value>], window: Window) -> String {
-    let mut parts: Vec<String> = vec![rule.id.clone()];
     if rule.kind == Kind::Scheduled {
-        let mut entities: Vec<String> = draft
-            .entities
-            .iter()
-            .filter(|entity| entity::is_actor(entity) || entity.kind == "IP")
-            .map(Entity::key)
-            .collect();
-        if entities.is_empty() {
-            entities = draft.entities.iter().map(Entity::key).collect();
-        }
-        entities.sort();
-        parts.extend(entities);
         let overlapping = window.timespan.is_some() || rule.frequency() < rule.period();
-        if overlapping {
-            let period = i64::try_from(rule.period().as_secs()).unwrap_or(i64::MAX).max(1);
-            let (first_activity, _) = activity(columns, rows, window);
-            parts.push(first_activity.timestamp().div_euclid(period).to_string());
-        } else {
-            parts.push(format!("window {}", window.now.timestamp_micros()));
-        }
-    } else {
-        let identity: Vec<usize> = ["AuditId", "Stage"]
-            .iter()
-            .filter_map(|name| columns.iter().position(|column| column.name == *name))
-            .collect();
-        let mut keys: Vec<String> = rows
-            .iter()
-            .map(|cells| match identity.is_empty() {
-                true => cells.iter().map(in_order).collect::<Value>().to_string(),
-                false => identity
-                    .iter()
-                    .filter_map(|index| cells.get(*index))
-                    .map(cell_text)
-                    .collect::<Vec<_>>()
-                    .join("|"),
-            })
-            .collect();
-        keys.sort();
-        keys.dedup();
-        // With all rows in one alert the title is that of whichever came first.
-        if rule.aggregation() == AggregationKind::AlertPerResult {
-            parts.push(draft.title.clone());
-        }
-        parts.extend(keys);
+        let when = match overlapping {
+            true => period_of(rule, activity(columns, rows, window).0).to_string(),
+            false => format!("window {}", window.now.timestamp_micros()),
+        };
+        return scheduled_id(rule, &draft.entities, when);
     }
-    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let identity: Vec<usize> = ["AuditId", "Stage"]
+        .iter()
+        .filter_map(|name| columns.iter().position(|column| column.name == *name))
+        .collect();
+    let mut parts: Vec<String> = vec![rule.id.clone()];
+    let mut keys: Vec<String> = rows
+        .iter()
+        .map(|cells| match identity.is_empty() {
+            true => cells.iter().map(in_order).collect::<Value>().to_string(),
+            false => identity
+                .iter()
+                .filter_map(|index| cells.get(*index))
+                .map(cell_text)
+                .collect::<Vec<_>>()
+                .join("|"),
+        })
+        .collect();
+    keys.sort();
+    keys.dedup();
+    // With all rows in one alert the title is that of whichever came first.
+    if rule.aggregation() == AggregationKind::AlertPerResult {
+        parts.push(draft.title.clone());
+    }
+    parts.extend(keys);
+    stable_id(&parts.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn scheduled_id(rule: &Rule, entities: &[Entity], when: String) -> String {
+    let mut keys: Vec<String> = entities
+        .iter()
+        .filter(|entity| entity::is_actor(entity) || entity.kind == "IP")
+        .map(Entity::key)
+        .collect();
+    if keys.is_empty() {
+        keys = entities.iter().map(Entity::key).collect();
+    }
+    keys.sort();
+    let mut parts: Vec<&str> = vec![&rule.id];
+    parts.extend(keys.iter().map(String::as_str));
+    parts.push(&when);
     stable_id(&parts)
+}
+
+/// Number of the period of a scheduled rule that a time falls into.
+fn period_of(rule: &Rule, time: DateTime<Utc>) -> i64 {
+    let period = i64::try_from(rule.period().as_secs()).unwrap_or(i64::MAX).max(1);
+    time.timestamp().div_euclid(period)
+}
+
+/// The id of an alert of the period before, of which this one may be the rest: windows move on, and what they see of a burst then
+/// begins in the next period. `None` when windows do not overlap.
+pub fn earlier_id(rule: &Rule, alert: &Alert) -> Option<String> {
+    if rule.kind != Kind::Scheduled || rule.frequency() >= rule.period() {
+        return None;
+    }
+    let before = period_of(rule, alert.first_activity) - 1;
+    Some(scheduled_id(rule, &alert.entities, before.to_string()))
 }
 
 /// A cell with arrays sorted: `make_set` and `make_list` give elements in the order of the rows.

@@ -54,6 +54,33 @@ async fn overlapping_windows_see_a_burst_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_over_the_edge_of_a_period_is_one_alert() {
+    let site = Site::open().await;
+    let detector = site.detector(&[&burst("5m", "1h", 2, "")]);
+    detector.run_due(at("10:55:05")).await.unwrap();
+    for (id, secret, time) in [
+        ("1", "a", "10:58:00"),
+        ("2", "b", "10:59:00"),
+        ("3", "c", "11:01:00"),
+        ("4", "d", "11:02:00"),
+    ] {
+        site.append(&[read(id, "alice", secret, time)], time).await;
+    }
+    detector.run_due(at("12:05:05")).await.unwrap();
+    assert_eq!(json!(said(&site).await), json!([["11:00", "alice read 2"]]));
+    site.append(
+        &[read("5", "alice", "a", "12:10:00"), read("6", "alice", "b", "12:11:00")],
+        "12:11:00",
+    )
+    .await;
+    detector.run_due(at("12:15:05")).await.unwrap();
+    assert_eq!(
+        json!(said(&site).await),
+        json!([["11:00", "alice read 2"], ["12:15", "alice read 2"]])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn windows_are_of_arrival_and_missed_ones_run() {
     let site = Site::open().await;
     let detector = site.detector(&[&burst("5m", "5m", 1, "")]);

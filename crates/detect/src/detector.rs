@@ -157,6 +157,7 @@ impl Detector {
                 .await?;
         }
         let mut rows = lake.read_from(position);
+        let mut changes = self.subscribe();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -179,9 +180,33 @@ impl Detector {
                     }
                     lake.set_consumer(CONSUMER, rows.position()).await?;
                 }
+                change = changes.recv() => match change {
+                    Ok(change) => self.write_incident(change.number).await?,
+                    Err(broadcast::error::RecvError::Lagged(missed)) => {
+                        tracing::warn!(missed, "changes of incidents came faster than they are written to SecurityIncident");
+                    }
+                    // The sender is our own: it lives as long as we do.
+                    Err(broadcast::error::RecvError::Closed) => return Ok(()),
+                },
                 _ = tick.tick() => self.run_due(Utc::now()).await?,
             }
         }
+    }
+
+    /// Writes an incident as it is now into `SecurityIncident`: what people change is a row, too. A state that was written before
+    /// (by [`Detector::process`], say) is not written again: the table is unique by incident and time of change.
+    async fn write_incident(&self, number: i64) -> Result<(), DetectError> {
+        let incident = match self.inner.state.incident(number).await {
+            Ok(incident) => incident,
+            Err(StateError::NotFound { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let alerts = self.inner.state.alerts(number).await?;
+        let ids: Vec<String> = alerts.into_iter().map(|alert| alert.id).collect();
+        let row = rows::incident_row(&incident, &ids, Utc::now());
+        let batch = rows::batch(&self.inner.schema, rows::INCIDENTS, vec![row])?;
+        self.inner.lake.append(vec![(rows::INCIDENTS.to_owned(), batch)]).await?;
+        Ok(())
     }
 
     /// Evaluates the NRT rules over one durable batch.

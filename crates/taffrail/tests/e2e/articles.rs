@@ -150,3 +150,28 @@ fn the_views_have_the_shape_of_microsofts_tables() {
         assert_eq!(given.to_string(), sent.to_string());
     }
 }
+
+#[test]
+fn what_people_do_with_an_incident_is_a_row() {
+    let world = world();
+    let session = world.server.sign_in();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let until = |what: &str, condition: &dyn Fn() -> bool| {
+        while !condition() {
+            assert!(std::time::Instant::now() < deadline, "{what} in time");
+        }
+    };
+    until("an incident is there", &|| {
+        session.get("/api/v1/incidents").1["total"].as_i64() > Some(0)
+    });
+    let number = session.get("/api/v1/incidents?limit=1").1["items"][0]["number"]
+        .as_i64()
+        .expect("a number");
+    let (status, body) = session.patch(
+        &format!("/api/v1/incidents/{number}"),
+        &json!({ "status": "Closed", "classification": "TruePositive", "classificationReason": "SuspiciousActivity" }),
+    );
+    assert_eq!(status, 200, "{body}");
+    let query = format!("SecurityIncident | where IncidentNumber == {number} and Status == 'Closed' | project Classification");
+    until("the row is there", &|| session.query(&query) == [[json!("TruePositive")]]);
+}

@@ -18,6 +18,7 @@ pub mod declare;
 pub mod dynamic;
 pub mod encoding;
 pub mod format;
+pub mod geo;
 pub mod hashing;
 pub mod ip;
 pub mod math;

@@ -1,0 +1,447 @@
+//! Functions of places on Earth: distances, lines, polygons and grids.
+//!
+//! The reference measures on a sphere and takes edges as shortest arcs; so does this. What is no valid coordinate or
+//! shape makes null, never an error.
+//!
+//! Source: Kusto Query Language reference, "Geospatial functions".
+
+mod geohash;
+mod h3;
+mod shapes;
+mod sphere;
+
+use std::f64::consts::TAU;
+
+use arrow::array::ArrayRef;
+use datafusion::common::Result;
+use taffrail_kql::catalog::Param;
+use taffrail_kql::types::Type;
+
+use super::call::{Call, Reals};
+use super::declare::{Scalar, kernel, optional, plain};
+use super::dynamic::json;
+use shapes::{Degrees, Shapes, position, write_list, write_point, write_position, write_ring};
+use sphere::{Edge, Point, Polygon, RADIUS};
+
+use Param::Is;
+
+const R: Param = Is(Type::Real);
+const L: Param = Is(Type::Long);
+const S: Param = Is(Type::String);
+const D: Param = Is(Type::Dynamic);
+
+/// This file's functions.
+pub static FUNCTIONS: &[Scalar] = &[
+    kernel(
+        "geo_distance_2points",
+        "geo_distance_2points(p1_longitude, p1_latitude, p2_longitude, p2_latitude) → real",
+        "Meters between two points.",
+        plain(&[R, R, R, R], Type::Real),
+        |c| two_points(c, |a, b| Some(a.angle(b) * RADIUS)),
+    ),
+    kernel(
+        "geo_azimuth",
+        "geo_azimuth(p1_longitude, p1_latitude, p2_longitude, p2_latitude) → real",
+        "The direction, clockwise from north in radians, in which the second point lies.",
+        plain(&[R, R, R, R], Type::Real),
+        |c| two_points(c, azimuth),
+    ),
+    kernel(
+        "geo_point_in_circle",
+        "geo_point_in_circle(p_longitude, p_latitude, pc_longitude, pc_latitude, radius) → bool",
+        "Whether a point is within so many meters of another.",
+        plain(&[R, R, R, R, R], Type::Bool),
+        point_in_circle,
+    ),
+    kernel(
+        "geo_point_in_polygon",
+        "geo_point_in_polygon(longitude, latitude, polygon) → bool",
+        "Whether a point is inside a polygon.",
+        plain(&[R, R, D], Type::Bool),
+        point_in_polygon,
+    ),
+    kernel(
+        "geo_distance_point_to_line",
+        "geo_distance_point_to_line(longitude, latitude, line) → real",
+        "Meters between a point and the nearest point of a line.",
+        plain(&[R, R, D], Type::Real),
+        distance_to_line,
+    ),
+    kernel(
+        "geo_distance_point_to_polygon",
+        "geo_distance_point_to_polygon(longitude, latitude, polygon) → real",
+        "Meters between a point and the nearest point of a polygon; 0 inside.",
+        plain(&[R, R, D], Type::Real),
+        distance_to_polygon,
+    ),
+    kernel(
+        "geo_line_length",
+        "geo_line_length(line) → real",
+        "Meters along a line.",
+        plain(&[D], Type::Real),
+        line_length,
+    ),
+    kernel(
+        "geo_line_centroid",
+        "geo_line_centroid(line) → dynamic",
+        "The centre of mass of a line.",
+        plain(&[D], Type::Dynamic),
+        line_centroid,
+    ),
+    kernel(
+        "geo_line_densify",
+        "geo_line_densify(line, tolerance = 10) → dynamic",
+        "Planar edges replaced by geodesics that stay within so many meters.",
+        optional(&[D], &[R], Type::Dynamic),
+        |c| densify(c, false),
+    ),
+    kernel(
+        "geo_polygon_area",
+        "geo_polygon_area(polygon) → real",
+        "Square meters inside a polygon.",
+        plain(&[D], Type::Real),
+        |c| of_polygons(c, |around| sphere::area(around) * RADIUS * RADIUS),
+    ),
+    kernel(
+        "geo_polygon_perimeter",
+        "geo_polygon_perimeter(polygon) → real",
+        "Meters around a polygon.",
+        plain(&[D], Type::Real),
+        |c| of_polygons(c, |around| sphere::length(around) * RADIUS),
+    ),
+    kernel(
+        "geo_polygon_centroid",
+        "geo_polygon_centroid(polygon) → dynamic",
+        "The centre of mass of a polygon.",
+        plain(&[D], Type::Dynamic),
+        polygon_centroid,
+    ),
+    kernel(
+        "geo_polygon_densify",
+        "geo_polygon_densify(polygon, tolerance = 10) → dynamic",
+        "Planar edges replaced by geodesics that stay within so many meters.",
+        optional(&[D], &[R], Type::Dynamic),
+        |c| densify(c, true),
+    ),
+    kernel(
+        "geo_intersects_2lines",
+        "geo_intersects_2lines(line1, line2) → bool",
+        "Whether two lines meet.",
+        plain(&[D, D], Type::Bool),
+        intersects_lines,
+    ),
+    kernel(
+        "geo_intersects_2polygons",
+        "geo_intersects_2polygons(polygon1, polygon2) → bool",
+        "Whether two polygons overlap.",
+        plain(&[D, D], Type::Bool),
+        intersects_polygons,
+    ),
+    kernel(
+        "geo_intersects_line_with_polygon",
+        "geo_intersects_line_with_polygon(line, polygon) → bool",
+        "Whether a line meets a polygon.",
+        plain(&[D, D], Type::Bool),
+        intersects_line_with_polygon,
+    ),
+    kernel(
+        "geo_from_wkt",
+        "geo_from_wkt(wkt) → dynamic",
+        "Well-known text as GeoJSON.",
+        plain(&[S], Type::Dynamic),
+        |c| from_text(c, shapes::from_wkt),
+    ),
+    kernel(
+        "geo_point_to_geohash",
+        "geo_point_to_geohash(longitude, latitude, accuracy = 5) → string",
+        "The geohash of a point.",
+        optional(&[R, R], &[L], Type::String),
+        point_to_geohash,
+    ),
+    kernel(
+        "geo_geohash_to_central_point",
+        "geo_geohash_to_central_point(geohash) → dynamic",
+        "The middle of a geohash's cell.",
+        plain(&[S], Type::Dynamic),
+        |c| {
+            from_text(c, |text, out| {
+                write_point(geohash::cell(text)?.centre(), out);
+                Some(())
+            })
+        },
+    ),
+    kernel(
+        "geo_geohash_to_polygon",
+        "geo_geohash_to_polygon(geohash) → dynamic",
+        "The bounds of a geohash's cell.",
+        plain(&[S], Type::Dynamic),
+        |c| {
+            from_text(c, |text, out| {
+                write_ring(geohash::cell(text)?.ring(), out);
+                Some(())
+            })
+        },
+    ),
+    kernel(
+        "geo_geohash_neighbors",
+        "geo_geohash_neighbors(geohash) → dynamic",
+        "The geohashes around one.",
+        plain(&[S], Type::Dynamic),
+        |c| {
+            from_text(c, |text, out| {
+                write_list(geohash::neighbors(text)?, out, |name, out| json::write_string(&name, out));
+                Some(())
+            })
+        },
+    ),
+];
+
+/// Those of the H3 grid.
+pub static H3: &[Scalar] = h3::FUNCTIONS;
+
+struct Positions<'a>(Reals<'a>, Reals<'a>);
+
+impl<'a> Positions<'a> {
+    fn new(c: &Call<'a>, first: usize) -> Result<Positions<'a>> {
+        Ok(Positions(c.real(first)?, c.real(first + 1)?))
+    }
+
+    fn degrees(&self, row: usize) -> Option<Degrees> {
+        let at = (self.0.get(row)?, self.1.get(row)?);
+        position(at.0, at.1).map(|_| at)
+    }
+
+    fn point(&self, row: usize) -> Option<Point> {
+        position(self.0.get(row)?, self.1.get(row)?)
+    }
+}
+
+fn from_text(c: &Call<'_>, write: impl Fn(&str, &mut String) -> Option<()>) -> Result<ArrayRef> {
+    let text = c.text(0)?;
+    c.texts(|i, out| write(text.get(i)?, out))
+}
+
+fn two_points(c: &Call<'_>, f: impl Fn(Point, Point) -> Option<f64>) -> Result<ArrayRef> {
+    let (a, b) = (Positions::new(c, 0)?, Positions::new(c, 2)?);
+    c.reals(|i| f(a.point(i)?, b.point(i)?))
+}
+
+fn azimuth(from: Point, to: Point) -> Option<f64> {
+    let angle = from.angle(to);
+    if angle == 0.0 || angle > std::f64::consts::PI - 1e-14 {
+        return None;
+    }
+    let ((longitude1, latitude1), (longitude2, latitude2)) = (from.degrees(), to.degrees());
+    let across = (longitude2 - longitude1).to_radians();
+    let (latitude1, latitude2) = (latitude1.to_radians(), latitude2.to_radians());
+    let east = across.sin() * latitude2.cos();
+    let north = latitude1.cos() * latitude2.sin() - latitude1.sin() * latitude2.cos() * across.cos();
+    Some(east.atan2(north).rem_euclid(TAU))
+}
+
+fn point_in_circle(c: &Call<'_>) -> Result<ArrayRef> {
+    let (point, centre, radius) = (Positions::new(c, 0)?, Positions::new(c, 2)?, c.real(4)?);
+    c.bools(|i| {
+        let radius = radius.get(i).filter(|radius| *radius > 0.0 && radius.is_finite())?;
+        Some(point.point(i)?.angle(centre.point(i)?) * RADIUS <= radius)
+    })
+}
+
+fn point_in_polygon(c: &Call<'_>) -> Result<ArrayRef> {
+    let (point, mut polygons) = (Positions::new(c, 0)?, Shapes::new(c.text(2)?, shapes::polygons));
+    c.bools(|i| {
+        let point = point.point(i)?;
+        Some(polygons.get(i)?.iter().any(|polygon| polygon.contains(point)))
+    })
+}
+
+fn distance_to_line(c: &Call<'_>) -> Result<ArrayRef> {
+    let (point, mut lines) = (Positions::new(c, 0)?, Shapes::new(c.text(2)?, shapes::lines));
+    c.reals(|i| {
+        let point = point.point(i)?;
+        let edges = lines.get(i)?.iter().flat_map(|line| sphere::edges(line));
+        Some(edges.map(|edge| edge.distance(point)).fold(f64::INFINITY, f64::min) * RADIUS)
+    })
+}
+
+fn distance_to_polygon(c: &Call<'_>) -> Result<ArrayRef> {
+    let (point, mut polygons) = (Positions::new(c, 0)?, Shapes::new(c.text(2)?, shapes::polygons));
+    c.reals(|i| {
+        let point = point.point(i)?;
+        let distances = polygons.get(i)?.iter().map(|polygon| polygon.distance(point));
+        Some(distances.fold(f64::INFINITY, f64::min) * RADIUS)
+    })
+}
+
+fn line_length(c: &Call<'_>) -> Result<ArrayRef> {
+    let mut lines = Shapes::new(c.text(0)?, shapes::lines);
+    c.reals(|i| Some(sphere::length(&shapes::line_edges(lines.get(i)?)) * RADIUS))
+}
+
+fn line_centroid(c: &Call<'_>) -> Result<ArrayRef> {
+    let mut lines = Shapes::new(c.text(0)?, shapes::lines);
+    c.texts(|i, out| {
+        write_point(sphere::line_centroid(&shapes::line_edges(lines.get(i)?))?.degrees(), out);
+        Some(())
+    })
+}
+
+/// The border of polygons; an error when two of them have a piece of border in common.
+fn around(c: &Call<'_>, polygons: &[Polygon]) -> Result<Vec<Edge>> {
+    sphere::union(polygons).ok_or_else(|| {
+        c.error("polygons of one multipolygon that share a border cannot be united here; measure each of them, or give them as one polygon")
+    })
+}
+
+fn of_polygons(c: &Call<'_>, f: impl Fn(&[Edge]) -> f64) -> Result<ArrayRef> {
+    let mut polygons = Shapes::new(c.text(0)?, shapes::polygons);
+    let mut values = Vec::with_capacity(c.rows);
+    for i in 0..c.rows {
+        values.push(match polygons.get(i) {
+            Some(polygons) => Some(f(&around(c, polygons)?)),
+            None => None,
+        });
+    }
+    c.reals(|i| values.get(i).copied().flatten())
+}
+
+fn polygon_centroid(c: &Call<'_>) -> Result<ArrayRef> {
+    let mut polygons = Shapes::new(c.text(0)?, shapes::polygons);
+    let mut centres = Vec::with_capacity(c.rows);
+    for i in 0..c.rows {
+        centres.push(match polygons.get(i) {
+            Some(polygons) => sphere::region_centroid(&around(c, polygons)?),
+            None => None,
+        });
+    }
+    c.texts(|i, out| {
+        write_point(centres.get(i).copied().flatten()?.degrees(), out);
+        Some(())
+    })
+}
+
+fn intersects_lines(c: &Call<'_>) -> Result<ArrayRef> {
+    let (mut first, mut second) = (Shapes::new(c.text(0)?, shapes::lines), Shapes::new(c.text(1)?, shapes::lines));
+    c.bools(|i| {
+        let (first, second) = (shapes::line_edges(first.get(i)?), shapes::line_edges(second.get(i)?));
+        Some(first.iter().any(|a| second.iter().any(|b| a.meets(*b))))
+    })
+}
+
+fn intersects_polygons(c: &Call<'_>) -> Result<ArrayRef> {
+    let (mut first, mut second) = (Shapes::new(c.text(0)?, shapes::polygons), Shapes::new(c.text(1)?, shapes::polygons));
+    c.bools(|i| {
+        let (first, second) = (first.get(i)?, second.get(i)?);
+        Some(first.iter().any(|a| second.iter().any(|b| a.intersects(b))))
+    })
+}
+
+fn intersects_line_with_polygon(c: &Call<'_>) -> Result<ArrayRef> {
+    let (mut lines, mut polygons) = (Shapes::new(c.text(0)?, shapes::lines), Shapes::new(c.text(1)?, shapes::polygons));
+    c.bools(|i| {
+        let (lines, polygons) = (lines.get(i)?, polygons.get(i)?);
+        Some(polygons.iter().any(|polygon| lines.iter().any(|line| polygon.meets_line(line))))
+    })
+}
+
+fn point_to_geohash(c: &Call<'_>) -> Result<ArrayRef> {
+    let (point, accuracy) = (Positions::new(c, 0)?, c.optional_long(2, 5)?);
+    c.texts(|i, out| {
+        let accuracy = accuracy.get(i).filter(|accuracy| (1..=geohash::LONGEST).contains(accuracy))?;
+        geohash::encode(point.degrees(i)?, accuracy, out);
+        Some(())
+    })
+}
+
+/// Where between the ends of an edge its distance from the planar one is measured, and how much of the tolerance that
+/// distance may be, so that it is within the tolerance everywhere.
+const MEASURED_AT: f64 = 0.312_156_910_822_483_12;
+const OF_TOLERANCE: f64 = 0.838_299_925_698_885_09;
+/// The most points in a densified shape.
+const MOST_POINTS: usize = 10_485_760;
+
+fn between(a: Degrees, b: Degrees, fraction: f64) -> Degrees {
+    (a.0 + (b.0 - a.0) * fraction, a.1 + (b.1 - a.1) * fraction)
+}
+
+/// The points after `a` up to `b`: halves of the planar edge until the geodesics are near enough.
+fn densify_edge(a: Degrees, b: Degrees, tolerance: f64, out: &mut Vec<Degrees>) {
+    let (from, to) = (Point::new(a.0, a.1), Point::new(b.0, b.1));
+    let apart = |fraction: f64| {
+        let planar = between(a, b, fraction);
+        from.towards(to, fraction).angle(Point::new(planar.0, planar.1))
+    };
+    // Beyond a quarter of the way around, two places are not enough to tell.
+    let near = from.dot(to) > 0.0 && apart(MEASURED_AT).max(apart(1.0 - MEASURED_AT)) <= tolerance;
+    if near || out.len() >= MOST_POINTS {
+        out.push(b);
+    } else {
+        let middle = between(a, b, 0.5);
+        densify_edge(a, middle, tolerance, out);
+        densify_edge(middle, b, tolerance, out);
+    }
+}
+
+fn densify_chain(c: &Call<'_>, points: &[Degrees], tolerance: f64) -> Result<Vec<Degrees>> {
+    let mut out: Vec<Degrees> = points.first().copied().into_iter().collect();
+    for (a, b) in points.iter().zip(points.iter().skip(1)) {
+        if (a.0 - b.0).abs() > 180.0 {
+            return Err(c.error("edges across the 180th meridian are not supported; cut them there"));
+        }
+        densify_edge(*a, *b, tolerance / RADIUS * OF_TOLERANCE, &mut out);
+    }
+    Ok(out)
+}
+
+/// The coordinates with more points on their edges, as deep as the chains are.
+fn densify_tree(c: &Call<'_>, tree: &serde_json::Value, depth: usize, tolerance: f64, out: &mut String) -> Result<()> {
+    if depth == 0 {
+        let points = densify_chain(c, &shapes::chain(tree).unwrap_or_default(), tolerance)?;
+        write_list(points, out, write_position);
+        return Ok(());
+    }
+    out.push('[');
+    for (index, part) in tree.as_array().into_iter().flatten().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        densify_tree(c, part, depth - 1, tolerance, out)?;
+    }
+    out.push(']');
+    Ok(())
+}
+
+fn densify(c: &Call<'_>, closed: bool) -> Result<ArrayRef> {
+    let text = c.text(0)?;
+    let tolerance = if c.count() > 1 { Some(c.real(1)?) } else { None };
+    let mut results = Vec::with_capacity(c.rows);
+    for i in 0..c.rows {
+        let tolerance = tolerance.map_or(Some(10.0), |tolerance| tolerance.get(i));
+        results.push(match (text.get(i), tolerance) {
+            (Some(text), Some(tolerance)) if (0.1..=10_000.0).contains(&tolerance) => densify_shape(c, text, closed, tolerance)?,
+            _ => None,
+        });
+    }
+    c.texts(|i, out| {
+        out.push_str(results.get(i)?.as_deref()?);
+        Some(())
+    })
+}
+
+fn densify_shape(c: &Call<'_>, text: &str, closed: bool, tolerance: f64) -> Result<Option<String>> {
+    let valid = if closed {
+        shapes::polygons(text).is_some()
+    } else {
+        shapes::lines(text).is_some()
+    };
+    let tree = json::tree(text);
+    let (true, Some((kind, coordinates))) = (valid, shapes::parts(&tree)) else {
+        return Ok(None);
+    };
+    let depth = usize::from(closed) + usize::from(kind.starts_with("Multi"));
+    let mut written = String::new();
+    densify_tree(c, coordinates, depth, tolerance, &mut written)?;
+    let mut out = String::new();
+    shapes::write_shape(kind, &mut out, |out| out.push_str(&written));
+    Ok(Some(out))
+}

@@ -1,0 +1,390 @@
+//! Geometry on a sphere: points as unit vectors, edges as shortest arcs, rings as the smaller of the two regions they
+//! divide the sphere into.
+//!
+//! Source: Kusto Query Language reference, "Geospatial functions" (polygon and line definitions, sphere as the datum).
+
+use std::f64::consts::PI;
+
+/// The radius, in meters, the reference measures with.
+pub const RADIUS: f64 = 6_371_010.0;
+
+/// Nearer than this (in radians, some micrometers) a point is on an edge, for the decisions that would be noise.
+const ON_EDGE: f64 = 1e-12;
+
+/// A direction from the centre of the sphere.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Point {
+    x: f64,
+    y: f64,
+    z: f64,
+}
+
+impl Point {
+    /// At a longitude and a latitude in degrees.
+    pub fn new(longitude: f64, latitude: f64) -> Point {
+        let (longitude, latitude) = (longitude.to_radians(), latitude.to_radians());
+        Point {
+            x: latitude.cos() * longitude.cos(),
+            y: latitude.cos() * longitude.sin(),
+            z: latitude.sin(),
+        }
+    }
+
+    /// Longitude and latitude in degrees.
+    pub fn degrees(self) -> (f64, f64) {
+        (self.y.atan2(self.x).to_degrees(), self.z.atan2(self.x.hypot(self.y)).to_degrees())
+    }
+
+    pub(super) fn dot(self, other: Point) -> f64 {
+        self.x * other.x + self.y * other.y + self.z * other.z
+    }
+
+    fn cross(self, other: Point) -> Point {
+        Point {
+            x: self.y * other.z - self.z * other.y,
+            y: self.z * other.x - self.x * other.z,
+            z: self.x * other.y - self.y * other.x,
+        }
+    }
+
+    fn plus(self, other: Point, times: f64) -> Point {
+        Point {
+            x: self.x + other.x * times,
+            y: self.y + other.y * times,
+            z: self.z + other.z * times,
+        }
+    }
+
+    fn length(self) -> f64 {
+        self.dot(self).sqrt()
+    }
+
+    fn unit(self) -> Point {
+        let length = self.length();
+        Point {
+            x: self.x / length,
+            y: self.y / length,
+            z: self.z / length,
+        }
+    }
+
+    /// The angle between two directions; exact for near ones too.
+    pub fn angle(self, other: Point) -> f64 {
+        self.cross(other).length().atan2(self.dot(other))
+    }
+
+    /// The point a fraction of the way along the shortest arc.
+    pub fn towards(self, other: Point, fraction: f64) -> Point {
+        let whole = self.angle(other);
+        if whole == 0.0 {
+            return self;
+        }
+        let sum = Point { x: 0.0, y: 0.0, z: 0.0 };
+        sum.plus(self, ((1.0 - fraction) * whole).sin())
+            .plus(other, (fraction * whole).sin())
+            .unit()
+    }
+}
+
+/// A shortest arc.
+#[derive(Debug, Clone, Copy)]
+pub struct Edge {
+    /// From
+    pub a: Point,
+    /// To
+    pub b: Point,
+}
+
+impl Edge {
+    /// Across the edge: twice the difference times the sum is more exact for short edges than the plain product.
+    fn normal(self) -> Point {
+        let sum = self.a.plus(self.b, 1.0);
+        let difference = self.b.plus(self.a, -1.0);
+        sum.cross(difference)
+    }
+
+    fn angle(self) -> f64 {
+        self.a.angle(self.b)
+    }
+
+    fn middle(self) -> Point {
+        self.a.plus(self.b, 1.0).unit()
+    }
+
+    fn reversed(self) -> Edge {
+        Edge { a: self.b, b: self.a }
+    }
+
+    /// The shortest angle from a point to the edge.
+    pub fn distance(self, point: Point) -> f64 {
+        let normal = self.normal().unit();
+        let beside = normal.cross(self.a).dot(point) > 0.0 && self.b.cross(normal).dot(point) > 0.0;
+        if beside {
+            normal.dot(point).abs().clamp(0.0, 1.0).asin()
+        } else {
+            point.angle(self.a).min(point.angle(self.b))
+        }
+    }
+
+    /// Whether two edges cross; an end on the other edge counts for one side only.
+    fn crosses(self, other: Edge) -> bool {
+        let (mine, theirs) = (self.normal(), other.normal());
+        let first = mine.dot(other.a) < 0.0;
+        first != (mine.dot(other.b) < 0.0) && (theirs.dot(self.b) < 0.0) == first && (theirs.dot(self.a) < 0.0) != first
+    }
+
+    fn shares_end(self, other: Edge) -> bool {
+        self.a == other.a || self.a == other.b || self.b == other.a || self.b == other.b
+    }
+
+    fn same(self, other: Edge) -> bool {
+        self.a == other.a && self.b == other.b
+    }
+
+    /// Whether two lines' edges meet.
+    pub fn meets(self, other: Edge) -> bool {
+        self.shares_end(other) || self.crosses(other)
+    }
+
+    /// The point where two crossing edges meet.
+    fn crossing(self, other: Edge) -> Point {
+        let at = self.normal().cross(other.normal()).unit();
+        if at.dot(self.middle()) < 0.0 { at.plus(at, -2.0) } else { at }
+    }
+}
+
+/// The shortest arcs along points.
+pub fn edges(points: &[Point]) -> impl Iterator<Item = Edge> + '_ {
+    points.iter().zip(points.iter().skip(1)).map(|(a, b)| Edge { a: *a, b: *b })
+}
+
+/// The area left of a closed chain of edges, up to whole spheres.
+fn area_left(edges: &[Edge]) -> f64 {
+    let Some(first) = edges.first() else { return 0.0 };
+    let origin = first.a;
+    edges
+        .iter()
+        .map(|edge| {
+            let volume = origin.dot(edge.a.plus(origin, -1.0).cross(edge.b.plus(origin, -1.0)));
+            2.0 * volume.atan2(1.0 + origin.dot(edge.a) + edge.a.dot(edge.b) + edge.b.dot(origin))
+        })
+        .sum()
+}
+
+/// A closed chain of edges with the region on its left.
+#[derive(Debug, Clone)]
+pub struct Ring {
+    edges: Vec<Edge>,
+}
+
+impl Ring {
+    /// The smaller of the two regions; `None` when the points are no ring: fewer than three different ones, not closed,
+    /// one twice, edges that cross.
+    pub fn new(points: &[Point]) -> Option<Ring> {
+        let (first, last) = (points.first()?, points.last()?);
+        if points.len() < 4 || first != last {
+            return None;
+        }
+        let mut seen = std::collections::HashSet::new();
+        let distinct = points
+            .iter()
+            .skip(1)
+            .all(|point| seen.insert([point.x.to_bits(), point.y.to_bits(), point.z.to_bits()]));
+        let mut edges: Vec<Edge> = edges(points).collect();
+        if !distinct || edges.iter().any(|edge| edge.a.dot(edge.b) < -1.0 + 1e-15) {
+            return None;
+        }
+        for (at, edge) in edges.iter().enumerate() {
+            if edges
+                .iter()
+                .skip(at + 1)
+                .any(|other| !edge.shares_end(*other) && edge.crosses(*other))
+            {
+                return None;
+            }
+        }
+        if area_left(&edges).rem_euclid(4.0 * PI) > 2.0 * PI {
+            edges = edges.into_iter().rev().map(Edge::reversed).collect();
+        }
+        Some(Ring { edges })
+    }
+
+    /// Crossings of an arc to the middle of one edge, and on which side of that edge the arc arrives.
+    fn contains(&self, point: Point) -> bool {
+        let side = |edge: &Edge| edge.normal().unit().dot(point);
+        let Some((at, target)) = self
+            .edges
+            .iter()
+            .enumerate()
+            .max_by(|(_, a), (_, b)| side(a).abs().total_cmp(&side(b).abs()))
+        else {
+            return false;
+        };
+        let arc = Edge {
+            a: point,
+            b: target.middle(),
+        };
+        let crossings = self
+            .edges
+            .iter()
+            .enumerate()
+            .filter(|(index, edge)| *index != at && arc.crosses(**edge))
+            .count();
+        (side(target) > 0.0) == (crossings % 2 == 0)
+    }
+}
+
+/// A shell without its holes.
+#[derive(Debug, Clone)]
+pub struct Polygon {
+    shell: Ring,
+    holes: Vec<Ring>,
+}
+
+impl Polygon {
+    /// Of a shell and holes; `None` when the rings cross or share edges.
+    pub fn new(mut rings: Vec<Ring>) -> Option<Polygon> {
+        for (at, ring) in rings.iter().enumerate() {
+            for other in rings.iter().skip(at + 1) {
+                let meet = |a: &Edge, b: &Edge| a.same(*b) || a.same(b.reversed()) || (!a.shares_end(*b) && a.crosses(*b));
+                if ring.edges.iter().any(|a| other.edges.iter().any(|b| meet(a, b))) {
+                    return None;
+                }
+            }
+        }
+        if rings.is_empty() {
+            return None;
+        }
+        let shell = rings.remove(0);
+        Some(Polygon { shell, holes: rings })
+    }
+
+    /// Edges with the inside on their left.
+    fn boundary(&self) -> impl Iterator<Item = Edge> + '_ {
+        let holes = self.holes.iter().flat_map(|ring| ring.edges.iter().map(|edge| edge.reversed()));
+        self.shell.edges.iter().copied().chain(holes)
+    }
+
+    /// Whether a point is inside.
+    pub fn contains(&self, point: Point) -> bool {
+        self.shell.contains(point) && !self.holes.iter().any(|hole| hole.contains(point))
+    }
+
+    /// The angle to the nearest point of it.
+    pub fn distance(&self, point: Point) -> f64 {
+        if self.contains(point) {
+            return 0.0;
+        }
+        self.boundary().map(|edge| edge.distance(point)).fold(f64::INFINITY, f64::min)
+    }
+
+    fn on_boundary(&self, point: Point) -> bool {
+        self.boundary().any(|edge| edge.distance(point) < ON_EDGE)
+    }
+
+    /// Whether the insides of two polygons have a point in common.
+    pub fn intersects(&self, other: &Polygon) -> bool {
+        let crossing = self.boundary().any(|mine| {
+            other
+                .boundary()
+                .any(|theirs| mine.same(theirs) || (!mine.shares_end(theirs) && mine.crosses(theirs)))
+        });
+        let within = |inner: &Polygon, outer: &Polygon| {
+            inner
+                .boundary()
+                .map(Edge::middle)
+                .any(|point| !outer.on_boundary(point) && outer.contains(point))
+        };
+        crossing || within(self, other) || within(other, self)
+    }
+
+    /// Whether a line has a point inside.
+    pub fn meets_line(&self, line: &[Point]) -> bool {
+        line.iter().any(|point| self.contains(*point)) || edges(line).any(|edge| self.boundary().any(|side| side.crosses(edge)))
+    }
+}
+
+/// The edges around the union of polygons, the inside on their left; `None` when two polygons share a border, which
+/// needs exact arithmetic to decide.
+pub fn union(polygons: &[Polygon]) -> Option<Vec<Edge>> {
+    let mut around = Vec::new();
+    for (at, polygon) in polygons.iter().enumerate() {
+        let others = || {
+            polygons
+                .iter()
+                .enumerate()
+                .filter(move |(index, _)| *index != at)
+                .map(|(_, other)| other)
+        };
+        for edge in polygon.boundary() {
+            let mut cuts: Vec<Point> = others()
+                .flat_map(|other| other.boundary().collect::<Vec<_>>())
+                .filter(|side| !side.shares_end(edge) && side.crosses(edge))
+                .map(|side| edge.crossing(side))
+                .collect();
+            cuts.sort_by(|a, b| edge.a.angle(*a).total_cmp(&edge.a.angle(*b)));
+            cuts.insert(0, edge.a);
+            cuts.push(edge.b);
+            for piece in edges(&cuts) {
+                let middle = piece.middle();
+                if others().any(|other| other.on_boundary(middle)) {
+                    return None;
+                }
+                if !others().any(|other| other.contains(middle)) {
+                    around.push(piece);
+                }
+            }
+        }
+    }
+    Some(around)
+}
+
+/// The length of edges as an angle.
+pub fn length(edges: &[Edge]) -> f64 {
+    edges.iter().map(|edge| edge.angle()).sum()
+}
+
+/// The area inside closed chains of edges, on a unit sphere.
+pub fn area(edges: &[Edge]) -> f64 {
+    area_left(edges).rem_euclid(4.0 * PI)
+}
+
+/// The centre of mass of a line.
+pub fn line_centroid(edges: &[Edge]) -> Option<Point> {
+    centre(edges.iter().map(|edge| (edge.middle(), 2.0 * (edge.angle() / 2.0).sin())))
+}
+
+/// The centre of mass of a region: the sum over its edges of their plane's direction times their angle (Stokes' theorem),
+/// taken from one of its corners, so that small regions are as exact as large ones.
+pub fn region_centroid(edges: &[Edge]) -> Option<Point> {
+    let origin = edges.first()?.a;
+    let mut sum = Point { x: 0.0, y: 0.0, z: 0.0 };
+    for edge in edges.iter().filter(|edge| edge.angle() > 0.0) {
+        let angle = edge.angle();
+        sum = sum
+            .plus(edge.a.plus(origin, -1.0).cross(edge.b.plus(origin, -1.0)), 1.0)
+            .plus(edge.normal(), (angle / angle.sin() - 1.0) / 2.0);
+    }
+    (sum.length() > 0.0).then(|| sum.unit())
+}
+
+fn centre(parts: impl Iterator<Item = (Point, f64)>) -> Option<Point> {
+    let zero = Point { x: 0.0, y: 0.0, z: 0.0 };
+    let sum = parts
+        .filter(|(_, weight)| *weight > 0.0)
+        .fold(zero, |sum, (point, weight)| sum.plus(point, weight));
+    (sum.length() > 0.0).then(|| sum.unit())
+}
+
+/// Edges without those that were there before, in either direction.
+pub fn distinct(edges: Vec<Edge>) -> Vec<Edge> {
+    let key = |point: Point| [point.x.to_bits(), point.y.to_bits(), point.z.to_bits()];
+    let mut seen = std::collections::HashSet::new();
+    edges
+        .into_iter()
+        .filter(|edge| {
+            let (a, b) = (key(edge.a), key(edge.b));
+            seen.insert(if a < b { (a, b) } else { (b, a) })
+        })
+        .collect()
+}

@@ -16,6 +16,7 @@ use crate::plugins::{self, BagUnpack};
 /// A plugin whose columns are wanted.
 #[derive(Debug, Clone)]
 pub(crate) struct Question {
+    pub(crate) plugin: String,
     pub(crate) input: Rel,
     pub(crate) args: Vec<OperatorArg>,
 }
@@ -57,6 +58,7 @@ impl Schema for Asking<'_> {
         state.0 += 1;
         if answer.is_none() && state.1.is_none() && plugins::can_discover(plugin) {
             state.1 = Some(Question {
+                plugin: plugin.to_owned(),
                 input: input.clone(),
                 args: args.to_vec(),
             });
@@ -157,5 +159,5 @@ fn conflict(name: &str, bag: &Expr) -> Diagnostic {
         bag.span,
         format!("the bag has a member '{name}', and there is a column of that name"),
     )
-    .with_help("give a prefix, bag_unpack(d, 'x_'), or say columnsConflict='keep_source'")
+    .with_help("give a prefix, bag_unpack(d, 'x_'), or say columnsConflict='keep_source' or 'replace_source'")
 }

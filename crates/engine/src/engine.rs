@@ -1,5 +1,6 @@
 //! [`Engine`]: the door of this crate.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use chrono::{DateTime, Utc};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::displayable;
+use taffrail_kql::bound::Rel;
 use taffrail_kql::catalog::{Catalog, Schema};
 use taffrail_kql::{BoundQuery, Completion, Diagnostic, Type, Value};
 
@@ -153,23 +155,38 @@ impl Engine {
 
     /// The columns of a plugin, from the rows it gets.
     async fn answer(&self, question: &Question, request: &QueryRequest) -> Result<Vec<(String, Type)>, QueryError> {
+        if question.plugin == "pivot" {
+            // the input is the values themselves
+            let mut values = BTreeSet::new();
+            self.texts(&question.input, request, |value| {
+                values.insert(value.to_owned());
+            })
+            .await?;
+            return Ok(values.into_iter().map(|value| (value, Type::String)).collect());
+        }
         let unpack = BagUnpack::new(&question.args).map_err(|error| QueryError::from_lower(error, self.options.memory_limit))?;
         let rel = discover::bags(question, &unpack);
-        let mut lowering = self.lowering(request);
-        Box::pin(lowering.prepare(&rel)).await?;
-        let plan = lowering
-            .answer(&rel)
-            .map_err(|error| QueryError::from_lower(error, self.options.memory_limit))?;
         let mut members = Members::default();
-        for batch in Box::pin(lowering.gather(plan)).await? {
-            for array in batch.columns() {
-                let bags = kernels::strings(array.as_ref()).map_err(|error| self.failed(error))?;
-                bags.iter().flatten().for_each(|bag| members.see(bag));
-            }
-        }
+        self.texts(&rel, request, |bag| members.see(bag)).await?;
         members
             .columns(question, &unpack)
             .map_err(|diagnostic| QueryError::Diagnostics(vec![diagnostic]))
+    }
+
+    /// Runs a relation of texts and shows each.
+    async fn texts(&self, rel: &Rel, request: &QueryRequest, mut see: impl FnMut(&str)) -> Result<(), QueryError> {
+        let mut lowering = self.lowering(request);
+        Box::pin(lowering.prepare(rel)).await?;
+        let plan = lowering
+            .answer(rel)
+            .map_err(|error| QueryError::from_lower(error, self.options.memory_limit))?;
+        for batch in Box::pin(lowering.gather(plan)).await? {
+            for array in batch.columns() {
+                let texts = kernels::strings(array.as_ref()).map_err(|error| self.failed(error))?;
+                texts.iter().flatten().for_each(&mut see);
+            }
+        }
+        Ok(())
     }
 
     /// Runs a query to its end. Dropping the future stops it.

@@ -29,7 +29,7 @@ pub(crate) const FORMS: &[(&str, &str)] = &[
     ("column_ifexists", "column_ifexists(columnName, defaultValue)"),
     ("ingestion_time", "ingestion_time()"),
     ("bin_auto", "bin_auto(value)"),
-    ("pack_all", "pack_all()"),
+    ("pack_all", "pack_all([ignore_null_empty])"),
     ("table", "table(name)"),
 ];
 
@@ -266,8 +266,16 @@ impl Binder<'_> {
     fn pack_all(&mut self, name: &ast::Name, values: &[&ast::Expr], span: Span, ctx: &Ctx<'_>) -> Bound<Expr> {
         if let [flag] = values {
             let flag = self.expr(flag, ctx)?;
-            if !matches!(flag.as_literal(), Some(Value::Bool(false))) {
-                return self.not_supported(span, "pack_all(true)");
+            match flag.as_literal() {
+                Some(Value::Bool(false)) => {}
+                Some(Value::Bool(true)) => return self.pack_all_but_empty(span, ctx),
+                _ => {
+                    return self.error(
+                        Code::Arguments,
+                        span,
+                        "pack_all takes true or false: whether to leave out what is empty",
+                    );
+                }
             }
         } else if !values.is_empty() {
             return self.wrong_count(name, "at most 1 argument", values.len());
@@ -279,6 +287,34 @@ impl Binder<'_> {
             args.push(self.column_use(column, span)?);
         }
         self.catalog_call(function, args, &[], name.span, span)
+    }
+
+    /// `pack_all(true)`: a bag of one member for each column, or of none when it is null or empty, all merged.
+    fn pack_all_but_empty(&mut self, span: Span, ctx: &Ctx<'_>) -> Bound<Expr> {
+        let place = self.place(span);
+        let pack = self.needed(FunctionKind::Scalar, "bag_pack", span)?;
+        let merge = self.needed(FunctionKind::Scalar, "bag_merge", span)?;
+        let is_empty = self.needed(FunctionKind::Scalar, "isempty", span)?;
+        let text = self.needed(FunctionKind::Scalar, "tostring", span)?;
+        let nothing = Expr::literal(Value::Dynamic("{}".to_owned()), place);
+        let mut bags = vec![nothing.clone()];
+        for column in ctx.columns {
+            let value = self.column_use(column, span)?;
+            let name = Expr::literal(Value::String(column.name.clone()), place);
+            let bag = self.catalog_call(pack, vec![name, value.clone()], &[], span, span)?;
+            let value = self.catalog_call(text, vec![value], &[], span, span)?;
+            let empty = self.catalog_call(is_empty, vec![value], &[], span, span)?;
+            bags.push(Expr {
+                kind: ExprKind::Case {
+                    branches: vec![(empty, nothing.clone())],
+                    otherwise: Box::new(bag),
+                },
+                ty: Type::Dynamic,
+                span: place,
+            });
+        }
+        bags.push(nothing);
+        self.catalog_call(merge, bags, &[], span, span)
     }
 
     /// The type is known here, except within a dynamic.

@@ -19,6 +19,8 @@ mod lists;
 mod naming;
 mod nodes;
 mod parse;
+mod pivot;
+mod plugins;
 mod project;
 mod renumber;
 mod rows;

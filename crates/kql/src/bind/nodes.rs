@@ -287,6 +287,16 @@ impl Binder<'_> {
                 None => self.not_supported(name.span, &format!("evaluate {}", name.text)),
             };
         };
+        let sugar = super::plugins::Call {
+            name,
+            arguments,
+            schema,
+            scope,
+            span: operator.span,
+        };
+        if let Some(rel) = self.plugin(&sugar, &input) {
+            return rel;
+        }
         let ctx = Ctx::row(scope, &input);
         let mut args = Vec::new();
         for argument in arguments {
@@ -299,6 +309,13 @@ impl Binder<'_> {
                 Some(name) => OperatorArg::List(vec![OperatorArg::Name(name.text.clone()), value]),
                 None => value,
             });
+        }
+        let replaces = args.iter().any(|arg| is_text(arg, "replace_source"));
+        if function.name == "bag_unpack" && replaces {
+            if schema.is_some() {
+                return self.not_supported(call.span, "columnsConflict='replace_source' with declared columns");
+            }
+            return self.unpack_over(function.name, args, input, operator.span, name.span);
         }
         let declared = match schema {
             Some(schema) => Some(schema.iter().map(|(name, ty)| (name.text.clone(), *ty)).collect()),
@@ -316,5 +333,64 @@ impl Binder<'_> {
             args,
         };
         Ok(self.rel(kind, columns, false, operator.span))
+    }
+
+    /// `bag_unpack` with `replace_source`: columns called as a member go first, and the member takes their place.
+    fn unpack_over(&mut self, plugin: &'static str, args: Vec<OperatorArg>, input: Rel, span: Span, name: Span) -> Bound<Rel> {
+        let bag = args.first().and_then(|arg| match arg {
+            OperatorArg::Expr(expr) => match expr.kind {
+                crate::bound::ExprKind::Column(id) => input.columns.iter().find(|column| column.id == id).cloned(),
+                _ => None,
+            },
+            _ => None,
+        });
+        let Some(bag) = bag else {
+            return self.not_supported(name, "columnsConflict='replace_source' of what is not a column");
+        };
+        let only = self.keep(vec![bag.clone()], input.clone(), span);
+        let Some(members) = self.env.schema.plugin_columns(plugin, &only, &args) else {
+            return self.not_supported(name, "evaluate bag_unpack with columnsConflict='replace_source' here");
+        };
+        let members: Vec<Column> = members.into_iter().map(|(name, ty)| self.column(name, ty)).collect();
+        let member = |name: &str| members.iter().find(|member| member.name == name);
+        let mut rest = Vec::new();
+        let mut unpacked = Vec::new();
+        let mut order = Vec::new();
+        for column in &input.columns {
+            match member(&column.name) {
+                Some(member) => order.push(member.clone()),
+                None if column.id == bag.id => {}
+                None => {
+                    let copy = self.column(column.name.clone(), column.ty);
+                    unpacked.push(copy.clone());
+                    order.push(copy);
+                }
+            }
+            if column.id == bag.id || member(&column.name).is_none() {
+                rest.push(column.clone());
+            }
+        }
+        for member in &members {
+            unpacked.push(member.clone());
+            if !order.iter().any(|column| column.id == member.id) {
+                order.push(member.clone());
+            }
+        }
+        let rest = self.keep(rest, input, span);
+        let kind = RelKind::Operator {
+            name: plugin,
+            inputs: vec![rest],
+            args,
+        };
+        let unpacked = self.rel(kind, unpacked, false, span);
+        Ok(self.keep(order, unpacked, span))
+    }
+}
+
+fn is_text(arg: &OperatorArg, text: &str) -> bool {
+    match arg {
+        OperatorArg::Expr(expr) => matches!(expr.as_literal(), Some(Value::String(value)) if value == text),
+        OperatorArg::List(items) => items.iter().any(|item| is_text(item, text)),
+        _ => false,
     }
 }

@@ -249,6 +249,41 @@ impl Binder<'_> {
         }
     }
 
+    /// `project-by-names`: names, arrays of names and patterns, in their order; what matches nothing is no error.
+    pub(crate) fn project_by_names(&mut self, items: &[ast::Expr], input: Rel, span: Span, scope: &Scope) -> Bound<Rel> {
+        let mut patterns: Vec<String> = Vec::new();
+        for item in items {
+            if let ast::ExprKind::Call { name, arguments } = &item.kind
+                && name.text == "column_names_of"
+                && let [table] = arguments.as_slice()
+            {
+                let table = self.tabular(&table.value, scope)?;
+                patterns.extend(table.columns.into_iter().map(|column| column.name));
+                continue;
+            }
+            match self.constant(item, scope, "a name of a column")? {
+                Value::String(name) => patterns.push(name),
+                Value::Dynamic(names) => match texts(&names) {
+                    Some(names) => patterns.extend(names),
+                    None => return self.error(Code::Arguments, item.span, "an array of names of columns is wanted here"),
+                },
+                _ => return self.error(Code::Arguments, item.span, "a name of a column is wanted here, as text"),
+            }
+        }
+        let mut columns: Vec<Column> = Vec::new();
+        for pattern in &patterns {
+            for column in &input.columns {
+                if matches(pattern, &column.name) && !columns.iter().any(|known| known.id == column.id) {
+                    columns.push(column.clone());
+                }
+            }
+        }
+        if columns.is_empty() {
+            return self.error(Code::Semantic, span, "none of these names is that of a column");
+        }
+        Ok(self.keep(columns, input, span))
+    }
+
     pub(crate) fn project_away(&mut self, patterns: &[ast::Name], input: Rel, span: Span) -> Bound<Rel> {
         self.check_patterns(patterns, &input);
         let columns = input
@@ -361,6 +396,28 @@ fn granny(name: &str) -> Vec<(String, u64)> {
     }
     parts.push((text, digits.parse().unwrap_or(0)));
     parts
+}
+
+/// The strings of an array of strings: read as the values of a table of one column.
+fn texts(array: &str) -> Option<Vec<String>> {
+    let (query, problems) = crate::syntax::parse(&format!("datatable(name: string) {array}"));
+    if !array.starts_with('[') || !problems.is_empty() {
+        return None;
+    }
+    let [statement] = query.statements.as_slice() else { return None };
+    let ast::StatementKind::Expression(table) = &statement.kind else {
+        return None;
+    };
+    let ast::ExprKind::DataTable { values, .. } = &table.kind else {
+        return None;
+    };
+    values
+        .iter()
+        .map(|value| match &value.kind {
+            ast::ExprKind::Literal(Value::String(text)) => Some(text.clone()),
+            _ => None,
+        })
+        .collect()
 }
 
 /// Whether a name fits a pattern with `*`.

@@ -162,11 +162,12 @@ impl Binder<'_> {
         if term == "*" {
             return Ok(Expr::literal(Value::Bool(true), self.place(span)));
         }
-        let numeric = term.trim_matches('*').parse::<f64>().is_ok();
+        // whole numbers are found in columns of whole numbers; a fraction is found in text only
+        let numeric = term.trim_matches('*').parse::<i64>().is_ok();
         self.any_column(ctx, span, |binder, column| {
             let searched = match column.ty {
                 Type::String | Type::Dynamic | Type::Guid => true,
-                ty => numeric && ty.is_numeric(),
+                ty => numeric && matches!(ty, Type::Int | Type::Long),
             };
             if !searched {
                 return Ok(None);

@@ -133,7 +133,7 @@ impl Binder<'_> {
             Op::ProjectKeep { patterns } => self.project_keep(patterns, input, span),
             Op::ProjectRename { items } => self.project_rename(items, input, span),
             Op::ProjectReorder { items } => self.project_reorder(items, input, span),
-            Op::ProjectByNames { .. } => self.not_supported(operator.keyword, "project-by-names"),
+            Op::ProjectByNames { items } => self.project_by_names(items, input, span, scope),
             Op::Reduce { by } => self.reduce(operator, by, input, scope),
             Op::Render { chart } => {
                 self.render(chart, &operator.properties, scope);

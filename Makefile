@@ -38,7 +38,7 @@ test: lint ui build test-rust test-rules test-ui test-clients test-portal ## Set
 
 .PHONY: lint
 lint: $(VENV)/.done ## Formatting, spelling, dependency policy
-	$(CARGO) fmt --all --check
+	@$(CARGO) fmt --all --check
 	$(VENV)/bin/typos
 	if command -v cargo-deny >/dev/null; then $(CARGO) deny --locked check bans licenses sources; else echo "SKIPPED: cargo-deny is not installed (cargo install cargo-deny)"; fi
 
@@ -76,7 +76,7 @@ chromium:
 
 .PHONY: test-portal
 test-portal: ui build chromium ## The portal in a real browser on a real server
-	if command -v chromium >/dev/null; then
+	@if command -v chromium >/dev/null; then
 	  tests/with-demo "$(BINARY)" npm --prefix ui run e2e
 	else
 	  echo "SKIPPED: the portal's browser tests need Debian's chromium, which is not installed"

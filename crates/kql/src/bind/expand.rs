@@ -2,7 +2,8 @@
 
 use super::expr::Ctx;
 use super::{Binder, Bound, Reported, Scope};
-use crate::bound::{BagExpansion, Column, ExpandItem, Expr, Rel, RelKind};
+use crate::bound::{BagExpansion, Column, ExpandItem, Expr, ExprKind, OperatorArg, Rel, RelKind};
+use crate::catalog::FunctionKind;
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::syntax::ast;
 use crate::types::Type;
@@ -164,6 +165,12 @@ impl Binder<'_> {
         let body = self.tabular(body, scope);
         self.outer.pop();
         let (key, body) = (key?, body?);
+        if self.is_scan_of_outer(&body) {
+            let mut rel = body;
+            scan_by(&mut rel, input, &key);
+            rel.serialized = false;
+            return Ok(rel);
+        }
         let columns = body.columns.clone();
         let kind = RelKind::Partition {
             input: Box::new(input),
@@ -171,5 +178,62 @@ impl Binder<'_> {
             body: Box::new(body),
         };
         Ok(self.rel(kind, columns, false, span))
+    }
+
+    /// A body that is a `scan` of its rows, sorted and filtered, and what goes row by row behind it: the same as one scan
+    /// of all rows with the partition's key among its own. Ids of matches would differ.
+    fn is_scan_of_outer(&self, body: &Rel) -> bool {
+        let mut rel = body;
+        let mut scanned = false;
+        loop {
+            rel = match &rel.kind {
+                RelKind::Filter { input, .. } => input,
+                RelKind::Project { input, exprs } if !scanned && exprs.iter().all(|expr| self.is_row_by_row(expr)) => input,
+                RelKind::Sort { input, .. } if scanned => input,
+                RelKind::Operator {
+                    name: "scan",
+                    inputs,
+                    args,
+                } if !scanned && matches!(args.get(2), Some(OperatorArg::Value(_))) => {
+                    scanned = true;
+                    let [input] = inputs.as_slice() else { return false };
+                    input
+                }
+                RelKind::Outer => return scanned,
+                _ => return false,
+            };
+        }
+    }
+
+    fn is_row_by_row(&self, expr: &Expr) -> bool {
+        match &expr.kind {
+            ExprKind::Column(_) | ExprKind::Literal(_) => true,
+            ExprKind::Cast(inner) | ExprKind::Negate(inner) | ExprKind::Not(inner) => self.is_row_by_row(inner),
+            ExprKind::Binary { left, right, .. } => self.is_row_by_row(left) && self.is_row_by_row(right),
+            ExprKind::Call { function, args } => {
+                let windows = self.env.catalog.function(FunctionKind::Window, function).is_some();
+                !windows && args.iter().all(|arg| self.is_row_by_row(arg))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Puts the input where the body has its rows, and the key among those of its scan.
+fn scan_by(rel: &mut Rel, input: Rel, key: &Expr) {
+    match &mut rel.kind {
+        RelKind::Outer => *rel = input,
+        RelKind::Filter { input: below, .. } | RelKind::Project { input: below, .. } | RelKind::Sort { input: below, .. } => {
+            scan_by(below, input, key);
+        }
+        RelKind::Operator { inputs, args, .. } => {
+            if let Some(OperatorArg::List(keys)) = args.first_mut() {
+                keys.push(OperatorArg::Expr(key.clone()));
+            }
+            if let Some(below) = inputs.first_mut() {
+                scan_by(below, input, key);
+            }
+        }
+        _ => {}
     }
 }

@@ -206,6 +206,13 @@ static WHOLE: &[Scalar] = &[
     )
     .named_as(STATS),
     kernel(
+        "series_seasonal",
+        "series_seasonal(series, period) → dynamic",
+        "The median of each element's place in a period.",
+        optional(ONE, &[Is(Type::Long)], Type::Dynamic),
+        seasonal,
+    ),
+    kernel(
         "series_fir",
         "series_fir(series, filter, normalize, center = false) → dynamic",
         "A finite impulse response filter.",
@@ -612,6 +619,36 @@ impl Line {
             interception,
         })
     }
+}
+
+fn median(values: &mut [f64]) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    let upper = *values.get(middle)?;
+    Some(if values.len() % 2 == 1 {
+        upper
+    } else {
+        (upper + values.get(middle - 1)?) / 2.0
+    })
+}
+
+fn seasonal(c: &Call<'_>) -> Result<ArrayRef> {
+    let (text, period) = (c.text(0)?, c.optional_long(1, -1)?);
+    for i in 0..c.rows {
+        if period.get(i).is_some_and(|period| period < 1) {
+            return Err(c.error("finding the period is not supported; give a period above zero"));
+        }
+    }
+    c.texts(|i, out| {
+        let values = complete(numbers(text.get(i)?)?)?;
+        let period = usize::try_from(period.get(i)?).ok()?;
+        let places: Option<Vec<f64>> = (0..period.min(values.len()))
+            .map(|place| median(&mut values.iter().copied().skip(place).step_by(period).collect::<Vec<_>>()))
+            .collect();
+        let places = places?;
+        write_numbers((0..values.len()).map(|at| places.get(at % period).copied()), out);
+        Some(())
+    })
 }
 
 fn fit_line(c: &Call<'_>, columns: bool) -> Result<ArrayRef> {

@@ -7,6 +7,7 @@
 
 mod geohash;
 mod h3;
+mod s2;
 mod shapes;
 mod sphere;
 
@@ -73,6 +74,34 @@ pub static FUNCTIONS: &[Scalar] = &[
         "Meters between a point and the nearest point of a polygon; 0 inside.",
         plain(&[R, R, D], Type::Real),
         distance_to_polygon,
+    ),
+    kernel(
+        "geo_closest_point_on_line",
+        "geo_closest_point_on_line(longitude, latitude, line) → dynamic",
+        "The point of a line nearest to another.",
+        plain(&[R, R, D], Type::Dynamic),
+        closest_on_line,
+    ),
+    kernel(
+        "geo_closest_point_on_polygon",
+        "geo_closest_point_on_polygon(longitude, latitude, polygon) → dynamic",
+        "The point of a polygon nearest to another.",
+        plain(&[R, R, D], Type::Dynamic),
+        closest_on_polygon,
+    ),
+    kernel(
+        "geo_line_interpolate_point",
+        "geo_line_interpolate_point(line, fraction) → dynamic",
+        "The point a fraction of the way along a line.",
+        plain(&[D, R], Type::Dynamic),
+        interpolate_point,
+    ),
+    kernel(
+        "geo_line_locate_point",
+        "geo_line_locate_point(line, longitude, latitude) → real",
+        "How far along a line, as a fraction, its point nearest to another is.",
+        plain(&[D, R, R], Type::Real),
+        locate_point,
     ),
     kernel(
         "geo_line_length",
@@ -198,6 +227,8 @@ pub static FUNCTIONS: &[Scalar] = &[
 
 /// Those of the H3 grid.
 pub static H3: &[Scalar] = h3::FUNCTIONS;
+/// Those of the S2 grid.
+pub static S2: &[Scalar] = s2::FUNCTIONS;
 
 struct Positions<'a>(Reals<'a>, Reals<'a>);
 
@@ -270,6 +301,76 @@ fn distance_to_polygon(c: &Call<'_>) -> Result<ArrayRef> {
         let point = point.point(i)?;
         let distances = polygons.get(i)?.iter().map(|polygon| polygon.distance(point));
         Some(distances.fold(f64::INFINITY, f64::min) * RADIUS)
+    })
+}
+
+fn closest_on_line(c: &Call<'_>) -> Result<ArrayRef> {
+    let (point, mut lines) = (Positions::new(c, 0)?, Shapes::new(c.text(2)?, shapes::lines));
+    c.texts(|i, out| {
+        let point = point.point(i)?;
+        let edges = lines.get(i)?.iter().flat_map(|line| sphere::edges(line));
+        write_point(sphere::nearest(edges, point)?.degrees(), out);
+        Some(())
+    })
+}
+
+fn closest_on_polygon(c: &Call<'_>) -> Result<ArrayRef> {
+    let (position, mut polygons) = (Positions::new(c, 0)?, Shapes::new(c.text(2)?, shapes::polygons));
+    c.texts(|i, out| {
+        let (point, polygons) = (position.point(i)?, polygons.get(i)?);
+        if polygons.iter().any(|polygon| polygon.contains(point)) {
+            write_point(position.degrees(i)?, out);
+            return Some(());
+        }
+        let nearest = polygons.iter().filter_map(|polygon| polygon.nearest(point));
+        let nearest = nearest.min_by(|a, b| point.angle(*a).total_cmp(&point.angle(*b)))?;
+        write_point(nearest.degrees(), out);
+        Some(())
+    })
+}
+
+/// The edges of the only line.
+fn single(lines: &[Vec<Point>]) -> Option<Vec<Edge>> {
+    match lines {
+        [line] => Some(sphere::edges(line).collect()),
+        _ => None,
+    }
+}
+
+fn interpolate_point(c: &Call<'_>) -> Result<ArrayRef> {
+    let (mut lines, fraction) = (Shapes::new(c.text(0)?, shapes::lines), c.real(1)?);
+    c.texts(|i, out| {
+        let edges = single(lines.get(i)?)?;
+        let fraction = fraction.get(i).filter(|fraction| (0.0..=1.0).contains(fraction))?;
+        let mut left = sphere::length(&edges) * fraction;
+        let mut at = edges.last()?.b;
+        for edge in &edges {
+            let angle = edge.angle();
+            if left < angle {
+                at = edge.a.towards(edge.b, left / angle);
+                break;
+            }
+            left -= angle;
+        }
+        write_point(at.degrees(), out);
+        Some(())
+    })
+}
+
+fn locate_point(c: &Call<'_>) -> Result<ArrayRef> {
+    let (mut lines, point) = (Shapes::new(c.text(0)?, shapes::lines), Positions::new(c, 1)?);
+    c.reals(|i| {
+        let (edges, point) = (single(lines.get(i)?)?, point.point(i)?);
+        let (mut before, mut best) = (0.0, (f64::INFINITY, 0.0));
+        for edge in &edges {
+            let nearest = edge.nearest(point);
+            let apart = nearest.angle(point);
+            if apart < best.0 {
+                best = (apart, before + edge.a.angle(nearest));
+            }
+            before += edge.angle();
+        }
+        Some(if before > 0.0 { (best.1 / before).min(1.0) } else { 0.0 })
     })
 }
 
@@ -356,7 +457,7 @@ fn point_to_geohash(c: &Call<'_>) -> Result<ArrayRef> {
 /// Where between the ends of an edge its distance from the planar one is measured, and how much of the tolerance that
 /// distance may be, so that it is within the tolerance everywhere.
 const MEASURED_AT: f64 = 0.312_156_910_822_483_12;
-const OF_TOLERANCE: f64 = 0.838_299_925_698_885_09;
+const OF_TOLERANCE: f64 = 0.838_299_925_698_885_1;
 /// The most points in a densified shape.
 const MOST_POINTS: usize = 10_485_760;
 

@@ -30,6 +30,16 @@ impl Point {
         }
     }
 
+    /// In the direction of three coordinates.
+    pub fn towards_xyz(x: f64, y: f64, z: f64) -> Point {
+        Point { x, y, z }.unit()
+    }
+
+    /// The three coordinates.
+    pub fn xyz(self) -> (f64, f64, f64) {
+        (self.x, self.y, self.z)
+    }
+
     /// Longitude and latitude in degrees.
     pub fn degrees(self) -> (f64, f64) {
         (self.y.atan2(self.x).to_degrees(), self.z.atan2(self.x.hypot(self.y)).to_degrees())
@@ -103,7 +113,8 @@ impl Edge {
         sum.cross(difference)
     }
 
-    fn angle(self) -> f64 {
+    /// How long it is, as an angle.
+    pub fn angle(self) -> f64 {
         self.a.angle(self.b)
     }
 
@@ -123,6 +134,19 @@ impl Edge {
             normal.dot(point).abs().clamp(0.0, 1.0).asin()
         } else {
             point.angle(self.a).min(point.angle(self.b))
+        }
+    }
+
+    /// The nearest point of the edge.
+    pub fn nearest(self, point: Point) -> Point {
+        let normal = self.normal().unit();
+        let beside = normal.cross(self.a).dot(point) > 0.0 && self.b.cross(normal).dot(point) > 0.0;
+        if beside {
+            point.plus(normal, -normal.dot(point)).unit()
+        } else if point.angle(self.a) <= point.angle(self.b) {
+            self.a
+        } else {
+            self.b
         }
     }
 
@@ -156,6 +180,13 @@ impl Edge {
 /// The shortest arcs along points.
 pub fn edges(points: &[Point]) -> impl Iterator<Item = Edge> + '_ {
     points.iter().zip(points.iter().skip(1)).map(|(a, b)| Edge { a: *a, b: *b })
+}
+
+/// The nearest point of edges.
+pub fn nearest(edges: impl Iterator<Item = Edge>, point: Point) -> Option<Point> {
+    edges
+        .map(|edge| edge.nearest(point))
+        .min_by(|a, b| point.angle(*a).total_cmp(&point.angle(*b)))
 }
 
 /// The area left of a closed chain of edges, up to whole spheres.
@@ -276,6 +307,11 @@ impl Polygon {
             return 0.0;
         }
         self.boundary().map(|edge| edge.distance(point)).fold(f64::INFINITY, f64::min)
+    }
+
+    /// The nearest point of the border.
+    pub fn nearest(&self, point: Point) -> Option<Point> {
+        nearest(self.boundary(), point)
     }
 
     fn on_boundary(&self, point: Point) -> bool {

@@ -138,6 +138,11 @@ impl Detector {
         self.inner.changes.clone()
     }
 
+    /// Whether the NRT rules have seen everything up to a position of the lake.
+    pub fn has_seen(&self, position: u64) -> bool {
+        self.inner.lake.consumer(CONSUMER).is_some_and(|seen| seen >= position)
+    }
+
     /// Runs until `shutdown` turns true.
     ///
     /// # Errors

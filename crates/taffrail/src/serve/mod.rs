@@ -15,10 +15,9 @@ use taffrail_lake::{Lake, LakeOptions};
 use taffrail_receive::{Receiver, ReceiverOptions};
 use taffrail_server::{App, Server, ServerOptions, TlsFiles};
 use taffrail_state::State;
-use taffrail_state::incidents::IncidentChange;
 use taffrail_state::users::OneTimePassword;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
 use crate::DONE;
@@ -189,9 +188,10 @@ impl Running {
         })
     }
 
-    /// Hears of incidents that are opened or changed.
-    pub fn changes(&self) -> broadcast::Receiver<IncidentChange> {
-        self.detector.subscribe()
+    /// Tells, when called, whether the rules have seen everything that is stored at that moment.
+    pub fn caught_up(&self) -> impl Fn() -> bool + Send + Sync + use<> {
+        let (detector, lake) = (self.detector.clone(), self.lake.clone());
+        move || detector.has_seen(lake.position())
     }
 
     /// Prints where it listens, and the first administrator's password, once.

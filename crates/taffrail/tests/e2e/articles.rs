@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::common::{Server, Session, demo_events, event, event_list};
+use crate::common::{Server, Session, demo_events, event, event_list, run, stderr, stdout};
 
 struct World {
     _folder: tempfile::TempDir,
@@ -174,4 +174,18 @@ fn what_people_do_with_an_incident_is_a_row() {
     assert_eq!(status, 200, "{body}");
     let query = format!("SecurityIncident | where IncidentNumber == {number} and Status == 'Closed' | project Classification");
     until("the row is there", &|| session.query(&query) == [[json!("TruePositive")]]);
+}
+
+/// The table is empty until the inventory is collected: the article's query over rows of its shape, with Kusto's meaning of a member
+/// of an array (null) beside that of an object.
+#[test]
+fn the_inventory_query_means_what_kusto_means() {
+    let query = r#"let KubernetesPodInventory = datatable(PodName: string, Pod: dynamic) [
+        "nginx-1", dynamic({"spec": {"containers": [{"image": "nginx:1.25"}]}}),
+        "nginx-2", dynamic({"spec": {"containers": {"image": "registry.example/nginx:2"}}}),
+        "web-1", dynamic({"spec": {"containers": {"image": "web:1"}}})];
+        KubernetesPodInventory | where PodName contains "nginx" | extend Pod = parse_json(Pod) | extend Container = parse_json(Pod.spec.containers) | extend Image = Container.image | extend ImageName = extract("(.+):.+", 1, Image) | project PodName, ImageName"#;
+    let output = run(&["query", "--format", "jsonl", query]);
+    let expected = "{\"PodName\":\"nginx-1\",\"ImageName\":\"\"}\n{\"PodName\":\"nginx-2\",\"ImageName\":\"registry.example/nginx\"}\n";
+    assert_eq!(stdout(&output), expected, "{}", stderr(&output));
 }

@@ -113,6 +113,7 @@ pub fn alert_row(alert: &Alert, incident: Option<i64>, now: DateTime<Utc>) -> Ma
             "Custom Details": alert.custom_details,
             "Analytic Rule Ids": [alert.rule],
             "Total Events": alert.count,
+            "Cluster": alert.cluster,
             "IncidentNumber": incident,
         },
         "Entities": alert.entities,

@@ -14,7 +14,7 @@ use taffrail_state::incidents::IncidentChange;
 use taffrail_state::sessions::Lifetime;
 use tokio::sync::{broadcast, watch};
 
-use crate::ports::{Queries, Rules, Storage};
+use crate::ports::{Library, Queries, Rules, Storage};
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
@@ -35,6 +35,8 @@ pub struct App {
     pub schema: Arc<Schema>,
     /// Detection rules
     pub rules: Arc<dyn Rules>,
+    /// Documents that are shipped
+    pub library: Arc<dyn Library>,
     /// Where rows are kept
     pub storage: Arc<dyn Storage>,
     /// Serves `/ingest/…`; whoever gets there has shown a token that may send to that source and cluster

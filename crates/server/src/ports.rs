@@ -164,6 +164,21 @@ pub trait Rules: Send + Sync + 'static {
     fn rules(&self) -> Vec<RuleInfo>;
 }
 
+/// A document that is shipped: a workbook, a hunting query, the description of a source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shipped {
+    /// Name in addresses
+    pub id: String,
+    /// The document
+    pub body: Json,
+}
+
+/// Has the documents that are shipped, or laid beside them by configuration.
+pub trait Library: Send + Sync + 'static {
+    /// Those of a kind (`workbooks`, `hunting`, `sources`), by id.
+    fn documents(&self, kind: &str) -> Vec<Shipped>;
+}
+
 /// What a table holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]

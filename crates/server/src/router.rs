@@ -60,6 +60,8 @@ fn quick() -> OpenApiRouter<Context> {
         .routes(routes!(api::incidents::comment))
         .routes(routes!(api::rules::list))
         .routes(routes!(api::rules::show))
+        .routes(routes!(api::library::list))
+        .routes(routes!(api::library::keep, api::library::remove))
         .routes(routes!(api::schema::show))
         .routes(routes!(api::language::check))
         .routes(routes!(api::language::complete))

@@ -20,7 +20,10 @@ pub type Row = sqlx::sqlite::SqliteRow;
 /// A transaction of it.
 pub type Transaction = sqlx::Transaction<'static, Database>;
 
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "initial", include_str!("../migrations/0001_initial.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "initial", include_str!("../migrations/0001_initial.sql")),
+    (2, "documents", include_str!("../migrations/0002_documents.sql")),
+];
 const READERS: u32 = 4;
 
 fn migrator() -> Migrator {

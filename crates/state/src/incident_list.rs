@@ -2,13 +2,14 @@
 
 use std::str::FromStr;
 
+use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use sqlx::{QueryBuilder, Row as _};
 
 use crate::db::Database;
 use crate::incidents::{COLUMNS, Incident, Severity, Status, read};
-use crate::{State, StateError};
+use crate::{State, StateError, time};
 
 /// Most incidents on one page.
 pub const MAX_PAGE: i64 = 1_000;
@@ -28,6 +29,12 @@ pub struct Filter {
     pub technique: Vec<String>,
     /// Entity keys (`Entity::key`)
     pub entity: Vec<String>,
+    /// Clusters
+    pub cluster: Vec<String>,
+    /// With an event at this time or later
+    pub since: Option<DateTime<Utc>>,
+    /// With an event before this time
+    pub until: Option<DateTime<Utc>>,
     /// Words that all occur in number, title, cluster, entities, rules or techniques
     pub search: String,
 }
@@ -203,6 +210,17 @@ fn narrow(sql: &mut Sql, filter: &Filter, without: Option<Facet>) {
         sql.push(" AND number IN (SELECT incident FROM incident_entities WHERE 1 = 1");
         among(sql, "entity", &filter.entity, |sql, key| text(sql, key));
         sql.push(")");
+    }
+    if !filter.cluster.is_empty() {
+        among(sql, "cluster", &filter.cluster, |sql, cluster| text(sql, cluster));
+    }
+    if let Some(since) = filter.since {
+        sql.push(" AND last_activity >= ");
+        text(sql, &time::text(since));
+    }
+    if let Some(until) = filter.until {
+        sql.push(" AND first_activity < ");
+        text(sql, &time::text(until));
     }
     for word in filter.search.to_lowercase().split_whitespace().take(16) {
         let pattern: String = word

@@ -19,6 +19,7 @@ pub mod activity;
 pub mod alerts;
 pub mod comments;
 mod db;
+pub mod documents;
 mod error;
 pub mod history;
 mod incident_list;

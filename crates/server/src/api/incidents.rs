@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
+use chrono::{DateTime, Utc};
 use http::StatusCode;
 use serde::{Deserialize, Deserializer, Serialize};
 use taffrail_state::activity::Activity;
@@ -70,6 +71,12 @@ fn whole(name: &str, value: &str) -> Result<i64, ApiError> {
         .map_err(|_| ApiError::bad_request(format!("{name}: {value:?} is no whole number")))
 }
 
+fn moment(name: &str, value: &str) -> Result<DateTime<Utc>, ApiError> {
+    DateTime::parse_from_rfc3339(value)
+        .map(|at| at.with_timezone(&Utc))
+        .map_err(|_| ApiError::bad_request(format!("{name}: {value:?} is no time; write it like 2026-01-02T03:04:05Z")))
+}
+
 fn list_request(query: &str) -> Result<ListRequest, ApiError> {
     let mut request = ListRequest {
         filter: Filter::default(),
@@ -87,6 +94,9 @@ fn list_request(query: &str) -> Result<ListRequest, ApiError> {
             "tactic" => filter.tactic.push(value.into_owned()),
             "technique" => filter.technique.push(value.into_owned()),
             "entity" => filter.entity.push(value.into_owned()),
+            "cluster" => filter.cluster.push(value.into_owned()),
+            "since" => filter.since = Some(moment("since", &value)?),
+            "until" => filter.until = Some(moment("until", &value)?),
             "search" => filter.search = value.into_owned(),
             "sort" => request.sort = value.parse()?,
             "order" => {
@@ -127,6 +137,9 @@ fn announce(context: &Context, number: i64) {
         ("tactic" = Option<Vec<String>>, Query, description = "ATT&CK tactic"),
         ("technique" = Option<Vec<String>>, Query, description = "ATT&CK technique"),
         ("entity" = Option<Vec<String>>, Query, description = "Entity: type/cluster/namespace/name"),
+        ("cluster" = Option<Vec<String>>, Query, description = "Cluster"),
+        ("since" = Option<DateTime<Utc>>, Query, description = "With an event at this time or later"),
+        ("until" = Option<DateTime<Utc>>, Query, description = "With an event before this time"),
         ("search" = Option<String>, Query, description = "Words in number, title, cluster, entities, rules, techniques"),
         ("sort" = Option<Sort>, Query, description = "Field to sort by"),
         ("order" = Option<Order>, Query, description = "asc or desc"),

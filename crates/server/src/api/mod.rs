@@ -5,6 +5,7 @@ pub(crate) mod health;
 pub(crate) mod incidents;
 pub(crate) mod ingest;
 pub(crate) mod language;
+pub(crate) mod library;
 pub(crate) mod rules;
 pub(crate) mod schema;
 pub(crate) mod session;

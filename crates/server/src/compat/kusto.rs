@@ -11,7 +11,7 @@ use taffrail_kql::Code;
 
 use super::kusto_answer::{self, Activity};
 use super::kusto_request::{KustoBody, wanted};
-use super::{kusto_commands, run};
+use super::{Terms, kusto_commands, run};
 use crate::api::language::views;
 use crate::app::Context;
 use crate::auth::{Principal, Reader};
@@ -114,7 +114,11 @@ async fn query(
         Ok(wanted) => wanted,
         Err(message) => return bad_request(&message, &activity),
     };
-    let answer = match run(&context, &principal, &body.csl, &wanted.request, wanted.wait).await {
+    let terms = Terms {
+        wait: wanted.wait,
+        remember: true,
+    };
+    let answer = match run(&context, &principal, &body.csl, &wanted.request, terms).await {
         Ok(answer) => answer,
         Err(failure) => return failed(&body.csl, &failure, &activity),
     };

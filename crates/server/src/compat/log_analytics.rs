@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use taffrail_kql::{Code, Diagnostic};
 
 use super::rows::{self, Dynamic};
-use super::{render, run, timespan};
+use super::{Terms, render, run, timespan};
 use crate::api::language::views;
 use crate::app::Context;
 use crate::auth::{Principal, Reader};
@@ -91,6 +91,7 @@ struct Preferences {
     wait: Duration,
     statistics: bool,
     render: bool,
+    history: bool,
 }
 
 fn preferences<'a>(headers: impl Iterator<Item = &'a str>) -> Preferences {
@@ -98,6 +99,7 @@ fn preferences<'a>(headers: impl Iterator<Item = &'a str>) -> Preferences {
         wait: DEFAULT_WAIT,
         statistics: false,
         render: false,
+        history: true,
     };
     for preference in headers.flat_map(|value| value.split([',', ';'])) {
         let (name, value) = preference.split_once('=').unwrap_or((preference, "true"));
@@ -109,6 +111,7 @@ fn preferences<'a>(headers: impl Iterator<Item = &'a str>) -> Preferences {
                 }
             }
             "include-statistics" => asked.statistics = value.eq_ignore_ascii_case("true"),
+            "history" => asked.history = !value.eq_ignore_ascii_case("false"),
             "include-render" => asked.render = value.eq_ignore_ascii_case("true"),
             // Others may be ignored, says the RFC.
             _ => {}
@@ -226,7 +229,11 @@ async fn answer(
             Err(message) => return refuse(refusal(StatusCode::BAD_REQUEST, "BadArgumentError", &message)),
         }
     }
-    let result = run(context, principal, &asked.query, &request, preferences.wait).await;
+    let terms = Terms {
+        wait: preferences.wait,
+        remember: preferences.history,
+    };
+    let result = run(context, principal, &asked.query, &request, terms).await;
     let found = match result {
         Ok(found) => found,
         Err(failure) => return refuse(failed(&asked.query, &failure)),
@@ -254,7 +261,7 @@ fn respond((status, body): (StatusCode, Vec<u8>)) -> Response {
 #[utoipa::path(post, path = "/v1/workspaces/{workspace}/query", tag = "query", request_body = QueryBody,
     params(
         ("workspace" = String, Path, description = "`taffrail`, or any GUID"),
-        ("Prefer" = Option<String>, Header, description = "wait=SECONDS, include-statistics=true, include-render=true")),
+        ("Prefer" = Option<String>, Header, description = "wait=SECONDS, include-statistics=true, include-render=true, history=false (not into the user's history)")),
     responses(
         (status = 200, description = "The answer", body = QueryAnswer),
         (status = 400, description = "The query is not valid, or failed", body = ErrorAnswer),
@@ -276,7 +283,7 @@ pub(crate) async fn query(
         ("workspace" = String, Path, description = "`taffrail`, or any GUID"),
         ("query" = String, Query, description = "KQL"),
         ("timespan" = Option<String>, Query, description = "ISO 8601 duration or interval"),
-        ("Prefer" = Option<String>, Header, description = "wait=SECONDS, include-statistics=true, include-render=true")),
+        ("Prefer" = Option<String>, Header, description = "wait=SECONDS, include-statistics=true, include-render=true, history=false (not into the user's history)")),
     responses(
         (status = 200, description = "The answer", body = QueryAnswer),
         (status = 400, description = "The query is not valid, or failed", body = ErrorAnswer)))]
@@ -338,7 +345,8 @@ mod tests {
             Preferences {
                 wait: Duration::from_secs(60),
                 statistics: true,
-                render: true
+                render: true,
+                history: true,
             }
         );
         assert_eq!(preferences(["respond-async; wait=x"].into_iter()).wait, DEFAULT_WAIT);

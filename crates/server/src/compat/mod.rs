@@ -20,11 +20,19 @@ use crate::ports::{Answer, Failure, Request};
 /// Longest query text.
 const LONGEST: usize = 1024 * 1024;
 
-/// Runs a query for somebody, for at most `wait`.
-async fn run(context: &Context, principal: &Principal, text: &str, request: &Request, wait: Duration) -> Result<Answer, Failure> {
+/// How long a query may take, and whether it belongs into its user's history.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    wait: Duration,
+    /// Tiles of a page that ask by themselves are nobody's history
+    remember: bool,
+}
+
+/// Runs a query for somebody.
+async fn run(context: &Context, principal: &Principal, text: &str, request: &Request, terms: Terms) -> Result<Answer, Failure> {
     let began = context.now();
     let started = std::time::Instant::now();
-    let wait = wait.min(context.options.query_timeout);
+    let wait = terms.wait.min(context.options.query_timeout);
     let result = if text.len() > LONGEST {
         Err(Failure::Execution(format!("the query is longer than {LONGEST} bytes")))
     } else {
@@ -46,7 +54,7 @@ async fn run(context: &Context, principal: &Principal, text: &str, request: &Req
     ::metrics::counter!("taffrail_queries_total", "outcome" => outcome).increment(1);
     ::metrics::histogram!("taffrail_query_seconds").record(elapsed.as_secs_f64());
     tracing::info!(who = %principal.name, outcome, elapsed_ms = elapsed.as_millis(), "query");
-    if let Some(user) = principal.user() {
+    if let Some(user) = principal.user().filter(|_| terms.remember) {
         let entry = HistoryEntry {
             query: text.chars().take(100_000).collect(),
             at: began,

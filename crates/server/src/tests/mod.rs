@@ -2,6 +2,7 @@
 
 mod access;
 mod incidents;
+mod library;
 mod protocols;
 mod serving;
 
@@ -28,7 +29,8 @@ use tower::ServiceExt as _;
 
 use crate::app::{App, Context, ServerOptions};
 use crate::ports::{
-    Answer, Column, Completion, Failure, FunctionInfo, Queries, Render, Request, RuleInfo, Rules, Storage, TableStatistics,
+    Answer, Column, Completion, Failure, FunctionInfo, Library, Queries, Render, Request, RuleInfo, Rules, Shipped, Storage,
+    TableStatistics,
 };
 
 /// What tests and stand-ins tell each other.
@@ -199,6 +201,16 @@ impl Rules for OneRule {
     }
 }
 
+struct OneWorkbook;
+
+impl Library for OneWorkbook {
+    fn documents(&self, kind: &str) -> Vec<Shipped> {
+        let body = json!({ "name": "Audit overview", "description": "What was asked of the API servers.", "parts": [] });
+        let id = "audit-overview".to_owned();
+        if kind == "workbooks" { vec![Shipped { id, body }] } else { vec![] }
+    }
+}
+
 #[derive(Clone, Default)]
 struct FakeStorage {
     broken: Shared<bool>,
@@ -301,6 +313,7 @@ pub async fn app(folder: &tempfile::TempDir) -> (App, World) {
         state: state.clone(),
         schema: Arc::new(schema()),
         rules: Arc::new(OneRule),
+        library: Arc::new(OneWorkbook),
         storage: Arc::new(storage.clone()),
         ingest,
         changes: changes.clone(),

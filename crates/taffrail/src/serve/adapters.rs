@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value as Json};
+use taffrail_content::Content;
 use taffrail_detect::{Detector, Kind, Rule};
 use taffrail_engine::{Engine, QueryError, QueryRequest, QueryResult};
 use taffrail_kql::Diagnostic;
@@ -11,7 +12,8 @@ use taffrail_kql::catalog::FunctionKind;
 use taffrail_lake::Lake;
 use taffrail_schema::Schema;
 use taffrail_server::ports::{
-    Answer, Column, Completion, Failure, FunctionInfo, Queries, Render, Request, Rows, RuleInfo, Rules, Storage, TableStatistics,
+    Answer, Column, Completion, Failure, FunctionInfo, Library, Queries, Render, Request, Rows, RuleInfo, Rules, Shipped, Storage,
+    TableStatistics,
 };
 
 /// Queries on an engine.
@@ -173,6 +175,39 @@ fn info(rule: &Rule) -> RuleInfo {
         query: rule.query.clone(),
         enabled: true,
         definition,
+    }
+}
+
+/// The documents under `content/`.
+pub struct ContentLibrary {
+    /// Where they are
+    pub content: Content,
+}
+
+impl Library for ContentLibrary {
+    fn documents(&self, kind: &str) -> Vec<Shipped> {
+        let files = self.content.files(kind).unwrap_or_else(|error| {
+            tracing::warn!(%error, kind, "shipped documents cannot be read");
+            Vec::new()
+        });
+        files
+            .iter()
+            .filter(|file| file.path.ends_with(".yaml"))
+            .filter_map(shipped)
+            .collect()
+    }
+}
+
+/// A file as a document; one that cannot be read is left out and named in the log, the others stay.
+fn shipped(file: &taffrail_content::File) -> Option<Shipped> {
+    let stem = file.path.rsplit('/').next()?.strip_suffix(".yaml")?;
+    let read = file.text().map_err(|error| error.to_string());
+    match read.and_then(|text| serde_yaml_ng::from_str::<Json>(text).map_err(|error| error.to_string())) {
+        Ok(body) => Some(Shipped { id: stem.to_owned(), body }),
+        Err(error) => {
+            tracing::warn!(path = file.path, error, "a shipped document is not valid YAML");
+            None
+        }
     }
 }
 

@@ -163,6 +163,7 @@ impl Running {
             rules: Arc::new(adapters::DetectorRules {
                 detector: detector.clone(),
             }),
+            library: Arc::new(adapters::ContentLibrary { content }),
             storage: Arc::new(adapters::LakeStorage { lake: lake.clone() }),
             ingest: taffrail_receive::router(receiver),
             changes: detector.changes(),

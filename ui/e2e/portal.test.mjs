@@ -4,46 +4,12 @@
 // change incidents, so they want a server of their own.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { test } from 'node:test';
-import { signIn, watch, withBrowser } from './browser.mjs';
-
-const url = process.env.TAFFRAIL_URL;
-const user = process.env.TAFFRAIL_USER ?? 'admin';
-const password = process.env.TAFFRAIL_PASSWORD ?? '';
-const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+import { withBrowser } from './browser.mjs';
+import { accessible, parameters, password, portal, skip, url, user } from './portal.mjs';
 
 const logs = (query, more = '') => `${url}/logs?t=all&q=${encodeURIComponent(query)}${more}`;
 const rows = (page) => page.locator('.incidents tbody tr');
-const parameters = (page) => new URL(page.url()).searchParams;
-
-/** A page of somebody who is signed in; fails afterwards on any complaint of the browser. */
-async function portal(use, options = {}) {
-  await withBrowser(options, async (context, page) => {
-    page.setDefaultTimeout(15_000);
-    const problems = watch(page, url);
-    await signIn(page, url, user, password);
-    await use(page, context);
-    assert.deepEqual([...new Set(problems)], []);
-  });
-}
-
-/** No serious violation of WCAG A and AA. */
-async function accessible(page, what) {
-  // axe is not part of the portal, and its policy rightly keeps foreign scripts out.
-  const client = await page.context().newCDPSession(page);
-  const evaluate = (expression, awaitPromise = false) => client.send('Runtime.evaluate', { expression, awaitPromise, returnByValue: true });
-  await evaluate(axe);
-  const { result, exceptionDetails } = await evaluate(
-    `axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'], rules: { 'aria-hidden-focus': { enabled: true } } }).then((r) => r.violations.filter((v) => ['serious', 'critical'].includes(v.impact)).map((v) => v.id + ': ' + v.nodes.slice(0, 3).map((n) => n.target.join(' ') + ' ' + (n.any[0]?.message ?? '')).join(' | ')))`,
-    true,
-  );
-  assert.equal(exceptionDetails, undefined);
-  assert.deepEqual(result.value, [], what);
-}
-
-const skip = url === undefined ? 'SKIPPED: TAFFRAIL_URL is not set, so there is no server to test' : false;
-if (skip) console.error(skip);
 
 test('signing in: a wrong password is told apart from success, and leads to the page that was asked for', { skip }, async () => {
   await withBrowser({}, async (_, page) => {
@@ -144,7 +110,7 @@ test('an incident: parts by address, comment, close with a classification, histo
   await portal(async (page) => {
     await page.goto(`${url}/incidents?status=New&status=Active&sort=number&order=desc`);
     await rows(page).first().waitFor();
-    await rows(page).first().locator('.title a').click();
+    await rows(page).first().locator('.title a').first().click();
     await page.waitForSelector('.incident-head');
     const path = new URL(page.url()).pathname;
     await accessible(page, 'incident overview');
@@ -154,7 +120,21 @@ test('an incident: parts by address, comment, close with a classification, histo
     await page.getByRole('button', { name: 'Event 1 as a tree' }).first().click();
     await page.locator('.evidence .tree').waitFor();
     await accessible(page, 'incident alerts');
-    await page.getByRole('link', { name: 'Entities', exact: false }).first().click();
+    await page.getByRole('link', { name: 'Investigate' }).click();
+    await page.locator('[data-testid=graph][data-ready=true] canvas').first().waitFor();
+    const listed = page.locator('.side-list .node-button').first();
+    await listed.click();
+    await page.waitForURL((u) => u.searchParams.has('sel'));
+    await page.getByRole('button', { name: 'Other alerts that name it' }).click();
+    await page.locator('.side-list .node-button .count').first().waitFor();
+    await accessible(page, 'incident investigation');
+    await page.locator('.time-strip').focus();
+    await page.keyboard.press('ArrowRight');
+    await page.waitForURL((u) => u.searchParams.has('from'));
+    await page.keyboard.press('Escape');
+    await page.waitForURL((u) => !u.searchParams.has('from'));
+    await page.goto(`${url}${path}?tab=alerts`);
+    await page.locator('nav[aria-label="Parts of the incident"]').getByRole('link', { name: /^Entities/ }).click();
     await page.locator('.entity').first().waitFor();
     await accessible(page, 'incident entities');
 
@@ -368,5 +348,5 @@ test('signing out leaves nothing behind', { skip }, async () => {
     await page.waitForSelector('form[aria-label="Sign in"]');
     await page.goto(`${url}/incidents`);
     await page.waitForSelector('form[aria-label="Sign in"]');
-  });
+  }, { fresh: true });
 });

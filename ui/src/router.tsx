@@ -1,12 +1,16 @@
 // Which address shows which page. What is chosen on a page is in the address too.
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect, retainSearchParams } from '@tanstack/react-router';
 import { queryClient, sessionQuery } from './api/queries';
 import { Broken, NotFound, Shell } from './components/Shell';
 import { parseSearch, stringifySearch, text } from './lib/address';
 import { parseQueue } from './lib/filters';
-import { Queue } from './pages/incidents/Queue';
-import { IncidentPage } from './pages/incidents/IncidentPage';
+import { INCIDENT_TABS, type IncidentTab } from './lib/incident';
+import { ENTITY_KINDS, type EntityKind } from './lib/entities';
 import { SignIn } from './pages/SignIn';
+
+const dropEmpty = <T extends object>(search: T): T => Object.fromEntries(Object.entries(search).filter(([, value]) => value !== undefined)) as T;
+/** A parameter with a few possible values; anything else is as if it were not there. */
+const oneOf = <T extends string>(value: unknown, values: readonly T[]): T | undefined => values.find((v) => v === text(value));
 
 const root = createRootRoute({ errorComponent: Broken, notFoundComponent: NotFound });
 
@@ -21,9 +25,17 @@ const signIn = createRoute({
   component: SignIn,
 });
 
+/** Range and cluster go with the person from page to page. */
+interface ScopeSearch {
+  t?: string;
+  cluster?: string;
+}
+
 const app = createRoute({
   getParentRoute: () => root,
   id: 'app',
+  validateSearch: (raw): ScopeSearch => dropEmpty({ t: text(raw['t']), cluster: text(raw['cluster']) }),
+  search: { middlewares: [retainSearchParams<ScopeSearch>(['t', 'cluster'])] },
   beforeLoad: async ({ location }) => {
     const session = await queryClient.ensureQueryData(sessionQuery);
     if (session === null) throw redirect({ to: '/sign-in', search: location.href === '/' ? {} : { next: location.href } });
@@ -37,38 +49,87 @@ const app = createRoute({
 const home = createRoute({
   getParentRoute: () => app,
   path: '/',
-  beforeLoad: () => {
-    throw redirect({ to: '/incidents', search: { status: ['New', 'Active'] }, replace: true });
-  },
+  component: lazyRouteComponent(() => import('./pages/overview/Overview'), 'Overview'),
+});
+
+const attack = createRoute({
+  getParentRoute: () => app,
+  path: '/attack',
+  validateSearch: (raw): { matrix?: 'kubernetes'; color?: 'alerts' | 'data'; technique?: string } =>
+    dropEmpty({ matrix: oneOf(raw['matrix'], ['kubernetes'] as const), color: oneOf(raw['color'], ['alerts', 'data'] as const), technique: text(raw['technique']) }),
+  component: lazyRouteComponent(() => import('./pages/attack/Attack'), 'Attack'),
+});
+
+const entities = createRoute({
+  getParentRoute: () => app,
+  path: '/entities',
+  validateSearch: (raw): { kind?: EntityKind; search?: string } => dropEmpty({ kind: oneOf(raw['kind'], ENTITY_KINDS), search: text(raw['search']) }),
+  component: lazyRouteComponent(() => import('./pages/entities/Entities'), 'Entities'),
+});
+
+const entity = createRoute({
+  getParentRoute: () => app,
+  path: '/entities/$kind',
+  validateSearch: (raw): { name?: string; namespace?: string; tab?: 'timeline' | 'alerts'; events?: 'all' } =>
+    dropEmpty({ name: text(raw['name']), namespace: text(raw['namespace']), tab: oneOf(raw['tab'], ['timeline', 'alerts'] as const), events: oneOf(raw['events'], ['all'] as const) }),
+  component: lazyRouteComponent(() => import('./pages/entities/EntityPage'), 'EntityPage'),
+});
+
+const hunting = createRoute({
+  getParentRoute: () => app,
+  path: '/hunting',
+  validateSearch: (raw): { id?: string; search?: string; tactic?: string; found?: 'yes' } =>
+    dropEmpty({ id: text(raw['id']), search: text(raw['search']), tactic: text(raw['tactic']), found: oneOf(raw['found'], ['yes'] as const) }),
+  component: lazyRouteComponent(() => import('./pages/hunting/Hunting'), 'Hunting'),
+});
+
+const workbooks = createRoute({
+  getParentRoute: () => app,
+  path: '/workbooks',
+  validateSearch: (raw): { search?: string } => dropEmpty({ search: text(raw['search']) }),
+  component: lazyRouteComponent(() => import('./pages/workbooks/Workbooks'), 'Workbooks'),
+});
+
+const workbook = createRoute({
+  getParentRoute: () => app,
+  path: '/workbooks/$id',
+  // Parameters of the workbook are `p-NAME`.
+  validateSearch: (raw): { edit?: 'yes'; tab?: string } & Record<`p-${string}`, string | string[]> => ({
+    ...dropEmpty({ edit: oneOf(raw['edit'], ['yes'] as const), tab: text(raw['tab']) }),
+    ...(Object.fromEntries(Object.entries(raw).filter(([name]) => name.startsWith('p-'))) as Record<`p-${string}`, string | string[]>),
+  }),
+  component: lazyRouteComponent(() => import('./pages/workbooks/WorkbookPage'), 'WorkbookPage'),
+});
+
+const sources = createRoute({
+  getParentRoute: () => app,
+  path: '/sources',
+  validateSearch: (raw): { tab?: 'connect' | 'refused'; id?: string; reason?: string } =>
+    dropEmpty({ tab: oneOf(raw['tab'], ['connect', 'refused'] as const), id: text(raw['id']), reason: text(raw['reason']) }),
+  component: lazyRouteComponent(() => import('./pages/sources/Sources'), 'Sources'),
 });
 
 const incidents = createRoute({
   getParentRoute: () => app,
   path: '/incidents',
   validateSearch: parseQueue,
-  component: Queue,
+  component: lazyRouteComponent(() => import('./pages/incidents/Queue'), 'Queue'),
 });
-
-export const TABS = ['overview', 'alerts', 'entities', 'activity'] as const;
-export type Tab = (typeof TABS)[number];
 
 const incident = createRoute({
   getParentRoute: () => app,
   path: '/incidents/$number',
-  validateSearch: (raw): { tab?: Tab; alert?: string } => {
-    const tab = text(raw['tab']) as Tab | undefined;
-    const alert = text(raw['alert']);
-    return { ...(tab !== undefined && TABS.includes(tab) ? { tab } : {}), ...(alert === undefined ? {} : { alert }) };
-  },
-  component: IncidentPage,
+  validateSearch: (raw): { tab?: IncidentTab; alert?: string; sel?: string; from?: string; to?: string } =>
+    dropEmpty({ tab: oneOf(raw['tab'], INCIDENT_TABS), alert: text(raw['alert']), sel: text(raw['sel']), from: text(raw['from']), to: text(raw['to']) }),
+  component: lazyRouteComponent(() => import('./pages/incidents/IncidentPage'), 'IncidentPage'),
 });
 
 const logs = createRoute({
   getParentRoute: () => app,
   path: '/logs',
-  validateSearch: (raw): { q?: string; t?: string; view?: 'table' | 'chart' } => {
+  validateSearch: (raw): { q?: string; view?: 'table' | 'chart' } => {
     const view = text(raw['view']);
-    return { q: text(raw['q']), t: text(raw['t']), view: view === 'chart' || view === 'table' ? view : undefined };
+    return { q: text(raw['q']), view: view === 'chart' || view === 'table' ? view : undefined };
   },
   component: lazyRouteComponent(() => import('./pages/logs/Logs'), 'Logs'),
 });
@@ -111,7 +172,7 @@ const about = createRoute({ getParentRoute: () => settings, path: 'about', compo
 export const router = createRouter({
   routeTree: root.addChildren([
     signIn,
-    app.addChildren([home, incidents, incident, logs, rules, rule, settings.addChildren([settingsHome, account, users, tokens, about])]),
+    app.addChildren([home, attack, entities, entity, hunting, workbooks, workbook, sources, incidents, incident, logs, rules, rule, settings.addChildren([settingsHome, account, users, tokens, about])]),
   ]),
   parseSearch: (search) => parseSearch(search),
   stringifySearch,

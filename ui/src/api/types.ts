@@ -1,174 +1,36 @@
-// What the server says, as described in its OpenAPI document (`/api/v1/openapi.json`).
+// What the server says. The types are made from its OpenAPI document (`schema.ts`); here is only what the document leaves
+// open: values that are any JSON, and documents whose form depends on their kind.
+import type * as S from './schema';
 
-export type Severity = 'High' | 'Medium' | 'Low' | 'Informational';
-export type Status = 'New' | 'Active' | 'Closed';
-export type Role = 'Reader' | 'Responder' | 'Contributor' | 'Administrator';
+export type { Activity, Comment, HistoryEntry, Role, Severity, Status, TableStatistics, Token, Health, Place } from './schema';
 
 /** A cell of a query result, or any other JSON value. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-export interface User {
-  name: string;
-  role: Role;
-  displayName?: string;
-}
+export type User = S.SessionUser;
+export type Session = S.SessionAnswer;
+/** A place where somebody is signed in. */
+export type DeviceSession = S.Session;
+export type UserAccount = S.User;
 
-export interface Session {
-  user: User;
-  csrf: string;
-  /** The password is one that somebody else has seen */
-  mustChange?: boolean;
-  /** The server runs without sign-in, on loopback only. */
-  noAuth?: boolean;
-}
-
-export interface Entity {
-  type: string;
-  name: string;
-  [fact: string]: Json;
-}
-
-export interface Incident {
-  number: number;
-  id: string;
-  title: string;
-  description: string;
-  severity: Severity;
-  status: Status;
-  owner: string | null;
-  classification: string | null;
-  classificationReason: string | null;
-  classificationComment: string | null;
-  entities: Entity[];
-  tactics: string[];
-  techniques: string[];
-  alertCount: number;
-  firstActivity: string;
-  lastActivity: string;
-  createdAt: string;
-  updatedAt: string;
-  closedAt: string | null;
-  /** Empty when unknown or several */
-  cluster: string | null;
-  rules: string[];
-}
-
-export interface Evidence {
-  columns: ResultColumn[];
-  rows: Json[][];
-}
-
-export interface Alert {
-  id: string;
-  rule: string;
-  ruleName: string;
-  title: string;
-  description: string;
-  severity: Severity;
-  tactics: string[];
-  techniques: string[];
-  entities: Entity[];
-  firstActivity: string;
-  lastActivity: string;
-  createdAt: string;
-  cluster?: string;
-  customDetails: Record<string, Json>;
-  evidence: Evidence;
-  count: number;
-  query: string;
-  remediation: string[];
-}
-
-export interface Comment {
-  id: string | number;
-  author: string;
-  message: string;
-  createdAt: string;
-}
-
-export interface Activity {
-  id: string;
-  createdAt: string;
-  /** A user's name, or `taffrail` for what rules do */
-  actor: string;
-  /** `created`, `changed`, `commented`, `alert added`, … */
-  kind: string;
-  field: string | null;
-  from: string | null;
-  to: string | null;
-}
-
-export interface IncidentDetail extends Incident {
-  alerts: Alert[];
-  comments: Comment[];
-  activity: Activity[];
-}
-
+export type Entity = { type: string; name: string; [fact: string]: Json };
+/** Values that may be absent arrive as null. */
+type Filled<T, K extends keyof T> = Omit<T, K> & { [N in K]-?: Exclude<T[N], undefined> };
+type May = 'owner' | 'classification' | 'classificationReason' | 'classificationComment' | 'closedAt';
+export type Incident = Filled<Omit<S.Incident, 'entities'>, May> & { entities: Entity[] };
+export type Evidence = { columns: ResultColumn[]; rows: Json[][] };
+export type Alert = Omit<S.Alert, 'entities' | 'evidence' | 'customDetails' | 'remediation'> & { entities: Entity[]; evidence: Evidence; customDetails: Record<string, Json>; remediation: string[] };
+export type IncidentDetail = Incident & { alerts: Alert[]; comments: S.Comment[]; activity: S.Activity[] };
 export type Facets = Record<string, Record<string, number>>;
+export type IncidentPage = Omit<S.Page, 'items' | 'facets'> & { items: Incident[]; facets: Facets };
+export type IncidentChange = Omit<S.IncidentPatch, 'classification' | 'classificationReason'> & { classification?: string | null; classificationReason?: string | null };
 
-export interface IncidentPage {
-  items: Incident[];
-  total: number;
-  facets: Facets;
-}
-
-export interface IncidentChange {
-  status?: Status;
-  severity?: Severity;
-  owner?: string | null;
-  title?: string;
-  classification?: string;
-  classificationReason?: string | null;
-  classificationComment?: string | null;
-}
-
-export interface SchemaColumn {
-  name: string;
-  type: string;
-  about?: string;
-}
-
-export interface SchemaTable {
-  name: string;
-  about?: string;
-  group?: string;
-  kind: 'table' | 'view';
-  columns: SchemaColumn[];
-}
-
-export interface SchemaFunction {
-  name: string;
-  kind: string;
-  usage: string;
-  summary: string;
-}
-
-export interface SchemaAnswer {
-  tables: SchemaTable[];
-  functions: SchemaFunction[];
-}
-
-/** A place in a query: line and column count from 1, in characters. */
-export interface Place {
-  line: number;
-  column: number;
-  offset: number;
-}
-
-export interface Diagnostic {
-  severity: 'error' | 'warning' | 'Error' | 'Warning';
-  code: string;
-  message: string;
-  help?: string | null;
-  start: Place;
-  end: Place;
-  fix?: { start: Place; end: Place; text: string } | null;
-}
-
-export interface ResultColumn {
-  name: string;
-  type: string;
-}
+export type SchemaColumn = S.SchemaColumn;
+export type SchemaTable = S.SchemaTable;
+export type SchemaFunction = S.FunctionInfo;
+export type SchemaAnswer = S.SchemaAnswer;
+export type Diagnostic = S.DiagnosticView;
+export type ResultColumn = S.ColumnView;
 
 /** What `render` asked for, as Log Analytics words it. */
 export interface Render {
@@ -188,29 +50,20 @@ export interface Render {
 
 export interface QueryAnswer {
   tables: { name: string; columns: ResultColumn[]; rows: Json[][] }[];
-  statistics?: { query?: { executionTime?: number; [name: string]: unknown }; [name: string]: unknown };
+  statistics?: {
+    query?: {
+      executionTime?: number;
+      inputDatasetStatistics?: { rows?: { scanned?: number }; bytes?: { scanned?: number } };
+      datasetStatistics?: { tableRowCount?: number; tableSize?: number }[];
+    };
+  };
   render?: Render | null;
   error?: { code: string; message: string; details?: { code: string; message: string }[] };
 }
 
-export interface HistoryEntry {
-  query: string;
-  at: string;
-  elapsedMs?: number;
-  rows: number | null;
-  error: string | null;
-}
-
-export interface Rule {
-  id: string;
-  name: string;
-  description: string;
-  kind: string;
-  severity: Severity;
-  tactics: string[];
-  techniques: string[];
-  enabled: boolean;
-  query?: string;
+/** A rule, with the members of Sentinel's format that the portal shows. */
+export interface Rule extends Pick<S.RuleInfo, 'id' | 'name' | 'description' | 'kind' | 'tactics' | 'techniques' | 'query' | 'enabled'> {
+  severity: S.Severity;
   version?: string | null;
   queryFrequency?: string | null;
   queryPeriod?: string | null;
@@ -232,54 +85,5 @@ export interface Rule {
   [more: string]: unknown;
 }
 
-export interface UserAccount {
-  name: string;
-  displayName?: string;
-  role: Role;
-  disabled?: boolean;
-  /** Has a one-time password and must choose another */
-  mustChange?: boolean;
-  createdAt?: string | null;
-  lastSignIn?: string | null;
-}
-
-export interface Token {
-  id: string;
-  name: string;
-  kind: 'ingest' | 'api';
-  /** Of an ingestion token: the only source and cluster it may send */
-  source?: string | null;
-  cluster?: string | null;
-  /** Of an API token */
-  role?: Role | null;
-  createdBy?: string | null;
-  createdAt: string;
-  expiresAt?: string | null;
-  lastUsed?: string | null;
-}
-
-export interface TableStatistics {
-  name: string;
-  rows: number;
-  bytes: number;
-  hotRows: number;
-  files: number;
-}
-
-export interface Health {
-  status: string;
-  version: string;
-  parts: { name: string; status: string; message?: string }[];
-  tables: TableStatistics[];
-  rules: number;
-}
-
-/** A place where somebody is signed in. */
-export interface DeviceSession {
-  id: string;
-  address?: string;
-  userAgent?: string;
-  agent?: string;
-  createdAt?: string;
-  lastSeen?: string;
-}
+/** A document of the library. */
+export type LibraryItem<Body = unknown> = Omit<S.LibraryItem, 'body'> & { body: Body };

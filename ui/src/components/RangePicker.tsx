@@ -1,7 +1,7 @@
 import { CalendarDays, Check } from 'lucide-react';
 import { useState } from 'react';
-import { Chevron, Popover } from '../../components/ui';
-import { describeRange, formatRange, parseRange, type Range } from '../../lib/time';
+import { Chevron, Popover } from './ui';
+import { describeRange, formatRange, parseRange, type Range } from '../lib/time';
 
 const PRESETS = ['15m', '1h', '4h', '24h', '3d', '7d', '30d', 'all'];
 

@@ -1,7 +1,7 @@
 // The frame of every page: navigation, palette, help, live connection.
 import { useQuery } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate, useRouter } from '@tanstack/react-router';
-import { BookOpenText, Compass, KeyRound, Keyboard, LogOut, Monitor, Moon, PanelLeftClose, PanelLeftOpen, Search, Settings, ShieldAlert, Sun, TriangleAlert, User } from 'lucide-react';
+import { BookOpenText, Compass, Crosshair, Database, Fingerprint, KeyRound, LayoutDashboard, LibraryBig, Keyboard, LogOut, Monitor, Moon, PanelLeftClose, PanelLeftOpen, Search, Settings, ShieldAlert, Sun, Swords, TriangleAlert, User } from 'lucide-react';
 import { useEffect, useRef, useState } from 'react';
 import { connect, useIncidentEvents, useLive } from '../api/events';
 import { incidentsQuery, queryClient, signOut } from '../api/queries';
@@ -14,12 +14,18 @@ import { Palette } from './Palette';
 import { ErrorNotice, Menu, Tip } from './ui';
 import { notifyError } from './toast';
 
-const PAGES = [
+const PAGES: { to: '/' | '/incidents' | '/entities' | '/logs' | '/hunting' | '/workbooks' | '/rules' | '/attack' | '/sources' | '/settings'; label: string; icon: typeof Search; search: { status?: string[] }; exact?: boolean }[] = [
+  { to: '/', label: 'Overview', icon: LayoutDashboard, search: {}, exact: true },
   { to: '/incidents', label: 'Incidents', icon: ShieldAlert, search: { status: ['New', 'Active'] } },
+  { to: '/entities', label: 'Entities', icon: Fingerprint, search: {} },
   { to: '/logs', label: 'Logs', icon: Search, search: {} },
+  { to: '/hunting', label: 'Hunting', icon: Crosshair, search: {} },
+  { to: '/workbooks', label: 'Workbooks', icon: LibraryBig, search: {} },
   { to: '/rules', label: 'Rules', icon: BookOpenText, search: {} },
+  { to: '/attack', label: 'ATT&CK', icon: Swords, search: {} },
+  { to: '/sources', label: 'Sources', icon: Database, search: {} },
   { to: '/settings', label: 'Settings', icon: Settings, search: {} },
-] as const;
+];
 
 const OPEN = incidentsQuery({ status: ['New'] });
 
@@ -64,7 +70,7 @@ export function Shell() {
         Skip to the page
       </a>
       <nav className="nav" aria-label="Pages">
-        <Link to="/" className="brand" aria-label="Taffrail">
+        <Link to="/" search={{}} className="brand" aria-label="Taffrail">
           <Logo />
           <span className="text">Taffrail</span>
         </Link>
@@ -73,8 +79,8 @@ export function Shell() {
           <span className="text grow">Go to…</span>
           <kbd>⌃K</kbd>
         </button>
-        {PAGES.map(({ to, label, icon: Icon, search }) => (
-          <Link key={to} to={to} search={search} className="item" activeOptions={{ includeSearch: false }}>
+        {PAGES.map(({ to, label, icon: Icon, search, ...more }) => (
+          <Link key={to} to={to} search={search as never} className="item" title={label} activeOptions={{ includeSearch: false, exact: more.exact === true }}>
             <Icon className="icon" />
             <span className="text">{label}</span>
             {to === '/incidents' && (open?.total ?? 0) > 0 && (

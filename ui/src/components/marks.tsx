@@ -3,7 +3,9 @@ import { Box, CalendarClock, Circle, CircleCheck, CircleDot, Container, FileKey,
 import type { ComponentType, SVGProps } from 'react';
 import type { Entity, Severity, Status } from '../api/types';
 import { tacticName, techniqueName } from '../lib/attack';
+import { ofAlert } from '../lib/entities';
 import { entityFacts, entityText } from '../lib/entity';
+import { EntityLink } from './EntityLink';
 import { Tip } from './ui';
 
 // Shape and word carry the severity; colour only repeats it.
@@ -77,6 +79,7 @@ export function EntityIcon({ type }: { type: string }) {
 export function EntityChip({ entity }: { entity: Entity }) {
   const facts = entityFacts(entity);
   const text = entityText(entity);
+  const id = ofAlert(entity);
   return (
     <Tip
       text={
@@ -90,10 +93,17 @@ export function EntityChip({ entity }: { entity: Entity }) {
         </>
       }
     >
-      <span className="chip">
-        <EntityIcon type={entity.type} />
-        <span>{text}</span>
-      </span>
+      {id === null ? (
+        <span className="chip">
+          <EntityIcon type={entity.type} />
+          <span>{text}</span>
+        </span>
+      ) : (
+        <EntityLink id={id} className="chip">
+          <EntityIcon type={entity.type} />
+          <span>{text}</span>
+        </EntityLink>
+      )}
     </Tip>
   );
 }

@@ -1,10 +1,16 @@
 // Names of the ATT&CK techniques that the shipped rules use, so that an identifier is never alone.
 // https://attack.mitre.org/matrices/enterprise/containers/
 const NAMES: Record<string, string> = {
+  T1021: 'Remote Services',
+  'T1021.004': 'SSH',
   T1036: 'Masquerading',
+  'T1036.005': 'Match Legitimate Resource Name or Location',
   T1046: 'Network Service Discovery',
   T1053: 'Scheduled Task/Job',
   'T1053.007': 'Container Orchestration Job',
+  T1059: 'Command and Scripting Interpreter',
+  'T1059.004': 'Unix Shell',
+  'T1059.013': 'Container CLI/API',
   T1068: 'Exploitation for Privilege Escalation',
   T1069: 'Permission Groups Discovery',
   T1070: 'Indicator Removal',
@@ -19,6 +25,7 @@ const NAMES: Record<string, string> = {
   T1133: 'External Remote Services',
   T1134: 'Access Token Manipulation',
   T1136: 'Create Account',
+  T1195: 'Supply Chain Compromise',
   T1190: 'Exploit Public-Facing Application',
   T1204: 'User Execution',
   'T1204.003': 'Malicious Image',
@@ -45,6 +52,7 @@ const NAMES: Record<string, string> = {
   T1557: 'Adversary-in-the-Middle',
   T1562: 'Impair Defenses',
   'T1562.001': 'Disable or Modify Tools',
+  'T1562.007': 'Disable or Modify Cloud Firewall',
   'T1562.008': 'Disable or Modify Cloud Logs',
   T1565: 'Data Manipulation',
   T1570: 'Lateral Tool Transfer',

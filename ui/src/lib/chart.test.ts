@@ -81,7 +81,7 @@ describe('charts of render', () => {
 
   it('knows the kinds, and suggests one', () => {
     expect(chartKind({ visualization: 'TimeChart' })).toBe('timechart');
-    expect(chartKind({ visualization: 'ladderchart' })).toBeNull();
+    expect(chartKind({ visualization: 'graph' })).toBeNull();
     expect(suggestKind(byVerb)).toBe('timechart');
     expect(suggestKind(columns(['u', 'string']))).toBeNull();
     expect([999, 12_345, 3_400_000].map(compact)).toEqual(['999', '12.3 k', '3.4 M']);

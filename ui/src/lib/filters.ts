@@ -8,6 +8,8 @@ export const SORTS = ['lastActivity', 'firstActivity', 'createdAt', 'severity', 
 export type Sort = (typeof SORTS)[number];
 export const FACETS = ['status', 'severity', 'owner', 'tactic', 'technique'] as const;
 export type Facet = (typeof FACETS)[number];
+export const GROUPS = ['severity', 'status', 'owner', 'cluster', 'tactic', 'rule', 'entity'] as const;
+export type Group = (typeof GROUPS)[number];
 export const PAGE_SIZE = 50;
 
 /** What the address of the queue says. Absent means: not restricted, or the default. */
@@ -23,6 +25,12 @@ export interface QueueSearch {
   page?: number;
   /** The incident shown in the side pane */
   selected?: number;
+  /** What the rows are put together by */
+  group?: Group;
+  /** Not part of the queue's own address: the scope of all pages */
+  cluster?: string;
+  since?: string;
+  until?: string;
 }
 
 /** The owner of what nobody owns, in the address; no user can be called that. */
@@ -46,6 +54,7 @@ export function parseQueue(raw: Record<string, unknown>): QueueSearch {
     sort: sort !== undefined && SORTS.includes(sort) ? sort : undefined,
     order: order === 'asc' || order === 'desc' ? order : undefined,
     page: Number.isInteger(page) && page > 1 ? page : undefined,
+    group: GROUPS.find((g) => g === text(raw['group'])),
     selected: Number.isInteger(selected) && selected > 0 ? selected : undefined,
   };
   return Object.fromEntries(Object.entries(queue).filter(([, value]) => value !== undefined)) as QueueSearch;
@@ -61,6 +70,9 @@ export function queueToApi(queue: QueueSearch): string {
     tactic: queue.tactic,
     technique: queue.technique,
     search: queue.search,
+    cluster: queue.cluster,
+    since: queue.since,
+    until: queue.until,
     sort: queue.sort ?? 'lastActivity',
     order: queue.order ?? 'desc',
     limit: PAGE_SIZE,

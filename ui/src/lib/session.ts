@@ -7,7 +7,7 @@ const ORDER: Role[] = ['Reader', 'Responder', 'Contributor', 'Administrator'];
 /** Who is signed in; pages inside the shell always have one. */
 export function useSession(): Session {
   const { data } = useQuery(sessionQuery);
-  return data ?? { user: { name: '', role: 'Reader' }, csrf: '' };
+  return data ?? { user: { name: '', displayName: '', role: 'Reader' }, csrf: '', mustChange: false, noAuth: false };
 }
 
 /** Whether the person may do what this role may. The server decides; this only hides what it would refuse. */

@@ -1,6 +1,7 @@
 //! Requests against the whole router, with a real state file; only queries, rules and storage are stand-ins.
 
 mod access;
+mod description;
 mod incidents;
 mod library;
 mod protocols;

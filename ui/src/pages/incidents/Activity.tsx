@@ -16,22 +16,22 @@ const FIELDS: Record<string, string> = {
 
 /** One change in words. */
 function sentence(entry: Entry): React.ReactNode {
-  const { kind, field, from, to } = entry;
-  if (kind === 'alert added') return <>added the alert <b>{to}</b></>;
-  if (field !== null && field !== '') {
+  const { action, field, from, to } = entry;
+  if (action === 'alert added') return <>added the alert <b>{to}</b></>;
+  if (field !== null && field !== undefined && field !== '') {
     const name = FIELDS[field] ?? `the ${field}`;
     if (field === 'owner') return to ? <>gave it to <b>{to}</b></> : <>took the owner off</>;
     if (from && to) return <>changed {name} from {from} to <b>{to}</b></>;
     if (to) return <>set {name} to <b>{to}</b></>;
     return <>cleared {name}</>;
   }
-  return to ? <>{kind}: {to}</> : kind === 'created' ? <>opened the incident</> : <>{kind}</>;
+  return to ? <>{action}: {to}</> : action === 'created' ? <>opened the incident</> : <>{action}</>;
 }
 
 function icon(entry: Entry): React.ReactNode {
   if (entry.field === 'owner') return <UserRound className="icon small" />;
-  if (/alert/i.test(entry.kind)) return <Zap className="icon small" />;
-  if (/creat/i.test(entry.kind)) return <Plus className="icon small" />;
+  if (/alert/i.test(entry.action)) return <Zap className="icon small" />;
+  if (/creat/i.test(entry.action)) return <Plus className="icon small" />;
   return <CircleDot className="icon small" />;
 }
 
@@ -39,7 +39,7 @@ export function Activity({ incident }: { incident: IncidentDetail }) {
   const mayComment = useMay('Responder');
   const items: Item[] = [
     ...incident.comments.map((comment): Item => ({ at: comment.createdAt, kind: 'comment', comment })),
-    ...incident.activity.filter((entry) => !/^comment/i.test(entry.kind)).map((entry): Item => ({ at: entry.createdAt, kind: 'entry', entry })),
+    ...incident.activity.filter((entry) => !/^comment/i.test(entry.action)).map((entry): Item => ({ at: entry.at, kind: 'entry', entry })),
   ].sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
   return (
     <ol className="feed">
@@ -60,7 +60,7 @@ export function Activity({ incident }: { incident: IncidentDetail }) {
           <li key={i}>
             <span className="mark">{icon(item.entry)}</span>
             <span className="muted" style={{ paddingTop: 4 }}>
-              <b style={{ color: 'var(--text)' }}>{item.entry.actor}</b> {sentence(item.entry)} · <Time at={item.entry.createdAt} />
+              <b style={{ color: 'var(--text)' }}>{item.entry.who}</b> {sentence(item.entry)} · <Time at={item.entry.at} />
             </span>
           </li>
         ),

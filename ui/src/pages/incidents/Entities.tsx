@@ -1,6 +1,7 @@
 import { Link } from '@tanstack/react-router';
 import { Search } from 'lucide-react';
 import type { Entity, IncidentDetail } from '../../api/types';
+import { AlertEntityLink } from '../../components/EntityLink';
 import { EntityIcon, SeverityMark } from '../../components/marks';
 import { entityFacts, entityKey, entityText } from '../../lib/entity';
 import { literal } from '../../lib/kql';
@@ -24,7 +25,7 @@ export function Entities({ incident }: { incident: IncidentDetail }) {
             <div className="row">
               <EntityIcon type={entity.type} />
               <b style={{ overflowWrap: 'anywhere' }} className="grow">
-                {entityText(entity)}
+                <AlertEntityLink entity={entity}>{entityText(entity)}</AlertEntityLink>
               </b>
               <span className="faint">{entity.type}</span>
             </div>

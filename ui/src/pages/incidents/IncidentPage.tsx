@@ -13,6 +13,7 @@ import { useNow, useTitle } from '../../lib/hooks';
 import { Activity } from './Activity';
 import { Alerts } from './Alerts';
 import { Entities } from './Entities';
+import { Investigate } from './Investigate';
 import { Overview } from './Overview';
 import { Triage, openFor, verdictLabel } from './actions';
 
@@ -50,6 +51,7 @@ export function IncidentPage() {
 
   const tabs = [
     ['overview', 'Overview', null],
+    ['investigate', 'Investigate', null],
     ['alerts', 'Alerts', incident.alerts.length],
     ['entities', 'Entities', incident.entities.length],
     ['activity', 'Activity and comments', incident.comments.length],
@@ -117,6 +119,7 @@ export function IncidentPage() {
       </header>
       <div className="incident-body">
         {tab === 'overview' && <Overview incident={incident} />}
+        {tab === 'investigate' && <Investigate key={number} incident={incident} />}
         {tab === 'alerts' && <Alerts incident={incident} open={alert} />}
         {tab === 'entities' && <Entities incident={incident} />}
         {tab === 'activity' && <Activity incident={incident} />}

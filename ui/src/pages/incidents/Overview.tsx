@@ -6,7 +6,9 @@ import { Time, Tip } from '../../components/ui';
 import { entityText } from '../../lib/entity';
 import { Markdown } from '../../lib/markdown';
 import { timeline } from '../../lib/timeline';
+import { story } from '../../lib/story';
 import { absolute, utc } from '../../lib/time';
+import { Similar } from './Similar';
 
 const PART = 60;
 
@@ -21,8 +23,14 @@ export function Overview({ incident }: { incident: IncidentDetail }) {
           <header>
             <h2>What happened</h2>
           </header>
-          <div className="body">
-            <Markdown text={incident.description || incident.title} />
+          <div className="body column">
+            <Markdown text={story(incident)} />
+            <details open={incident.alerts.length === 1}>
+              <summary className="muted">What the rule says about it</summary>
+              <div style={{ paddingTop: 8 }}>
+                <Markdown text={incident.description || incident.title} />
+              </div>
+            </details>
           </div>
         </section>
         <section className="card">
@@ -118,6 +126,14 @@ export function Overview({ incident }: { incident: IncidentDetail }) {
             </div>
           </section>
         )}
+        <section className="card">
+          <header>
+            <h2>Similar incidents</h2>
+          </header>
+          <div className="body">
+            <Similar incident={incident} />
+          </div>
+        </section>
         <section className="card">
           <header>
             <h2>Facts</h2>

@@ -20,7 +20,7 @@ import { duration, formatRange, parseRange, toTimespan, type Range } from '../..
 import { Grid } from './Grid';
 import { Messages } from './Messages';
 import { Past } from './Past';
-import { RangePicker } from './RangePicker';
+import { RangePicker } from '../../components/RangePicker';
 import { SchemaTree } from './SchemaTree';
 
 type Outcome =

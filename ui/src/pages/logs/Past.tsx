@@ -43,7 +43,7 @@ export function Past({ onChoose }: { onChoose: (query: string) => void }) {
               <pre>{entry.query}</pre>
               <span className="faint">
                 <Time at={entry.at} />
-                {entry.error ? <span style={{ color: 'var(--danger)' }}> · failed</span> : entry.rows !== null && <> · {entry.rows.toLocaleString('en-US')} rows</>}
+                {entry.error ? <span style={{ color: 'var(--danger)' }}> · failed</span> : typeof entry.rows === 'number' && <> · {entry.rows.toLocaleString('en-US')} rows</>}
                 {entry.elapsedMs !== undefined && <> · {duration(entry.elapsedMs)}</>}
               </span>
             </button>

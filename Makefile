@@ -82,6 +82,20 @@ test-portal: ui build chromium ## The portal in a real browser on a real server
 	  echo "SKIPPED: the portal's browser tests need Debian's chromium, which is not installed"
 	fi
 
+.PHONY: bench
+bench: ## How fast the decoders are, on one core
+	$(CARGO) bench --locked -p taffrail-sources
+
+FUZZ_SECONDS ?= 300
+.PHONY: fuzz
+fuzz: ## Every decoder's fuzz target for FUZZ_SECONDS, from the samples and what was found before
+	@cd fuzz
+	for target in $$(cargo +nightly fuzz list); do
+	  mkdir -p "corpus/$$target"
+	  seeds="../crates/sources/tests/data/$$target"
+	  cargo +nightly fuzz run "$$target" "corpus/$$target" $$([ -d "$$seeds" ] && echo "$$seeds") -- -max_total_time="$(FUZZ_SECONDS)" -max_len=16384
+	done
+
 .PHONY: screenshots
 screenshots: ui build chromium ## Pictures of every page, dark and light, in .cache/screenshots
 	SCREENSHOTS="$(CURDIR)/.cache/screenshots" tests/with-demo "$(BINARY)" npm --prefix ui run e2e

@@ -1,5 +1,8 @@
-//! Which sources there are. The receiver's paths, `taffrail scan` and the documentation all read this list.
+//! Which sources there are: names and decoders. The receiver's paths, `taffrail scan` and `taffrail sources` read this list;
+//! what people need to know about a source is data, in `content/sources` (see [`crate::SourceInfo`]).
 
+use crate::decode::{Sink, SourceError};
+use crate::files::Cut;
 use crate::formats::{self, Format};
 
 /// A kind of sender.
@@ -7,41 +10,121 @@ use crate::formats::{self, Format};
 pub struct Source {
     /// Name in paths and options
     pub id: &'static str,
-    /// Name for people
-    pub title: &'static str,
     /// Tables its records go to
     pub tables: &'static [&'static str],
-    /// What it takes
-    pub about: &'static str,
-    pub(crate) formats: &'static [&'static Format],
+    pub(crate) decoder: Decoder,
+    /// Where a file of it may be cut into chunks
+    pub(crate) cut: Cut,
 }
 
+/// How a body becomes rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Decoder {
+    /// Records are JSON objects, found wherever they stand; each has one of these formats
+    Json(&'static [&'static Format]),
+    /// The decoder reads the body itself: lines, entries of several lines, binary
+    Whole(fn(&[u8], &mut Sink<'_>) -> Result<(), SourceError>),
+    /// Whatever the content is recognised as
+    Auto,
+}
+
+/// Name of the pseudo-source whose bodies are recognised by their content.
+pub const AUTO: &str = "auto";
+
 const SOURCES: &[Source] = &[
+    json(
+        "kubernetes-audit",
+        &["KubernetesAudit", "AKSControlPlane"],
+        formats::KUBERNETES_AUDIT,
+    ),
+    json(
+        "azure-diagnostics",
+        &["KubernetesAudit", "AKSControlPlane"],
+        formats::AZURE_DIAGNOSTICS,
+    ),
+    lines("kubernetes-control-plane", &["AKSControlPlane"], formats::control_plane::decode),
+    lines("etcd", &["AKSControlPlane"], formats::control_plane::decode_etcd),
+    lines("kube-proxy", &["AKSControlPlane"], formats::control_plane::decode_kube_proxy),
+    lines("flannel", &["AKSControlPlane"], formats::control_plane::decode_flannel),
     Source {
-        id: "kubernetes-audit",
-        title: "Kubernetes audit log",
-        tables: &["KubernetesAudit", "AKSControlPlane"],
-        about: "Audit events of Kubernetes API servers: JSON lines, EventList (audit webhook), JSON arrays, pretty-printed \
-                JSON, and the exports of AKS, EKS (CloudWatch) and GKE (Cloud Logging), also inside a shipper's log, message \
-                or event field",
-        formats: formats::KUBERNETES_AUDIT,
+        cut: Cut::FullLine,
+        ..lines("container-logs", &["ContainerLogV2"], formats::container_logs::decode)
+    },
+    lines("node-services", &["Syslog"], formats::node_services::decode),
+    lines(
+        "syslog",
+        &["Syslog", "ASimAuthenticationEventLogs", "CommonSecurityLog"],
+        formats::syslog::decode,
+    ),
+    Source {
+        cut: Cut::EmptyLine,
+        ..lines("journald", &["Syslog", "ASimAuthenticationEventLogs"], formats::journald::decode)
     },
     Source {
-        id: "azure-diagnostics",
-        title: "Azure diagnostic export of AKS",
-        tables: &["KubernetesAudit", "AKSControlPlane"],
-        about: "Records of AKS diagnostic settings, one a line or as {\"records\":[...]}: kube-audit and kube-audit-admin to \
-                KubernetesAudit, every other category to AKSControlPlane",
-        formats: formats::AZURE_DIAGNOSTICS,
+        cut: Cut::AuditSerial,
+        ..lines("auditd", &["LinuxAudit"], formats::auditd::decode)
+    },
+    lines("ingress-nginx", &["IngressAccess"], formats::nginx::decode),
+    lines("traefik", &["IngressAccess"], formats::traefik::decode),
+    lines("envoy", &["IngressAccess"], formats::envoy::decode),
+    lines("haproxy", &["IngressAccess"], formats::haproxy::decode),
+    json("calico", &["NetworkFlow"], formats::CALICO),
+    json("cilium-hubble", &["NetworkFlow", "DnsQuery"], formats::HUBBLE),
+    lines("coredns", &["DnsQuery", "AKSControlPlane"], formats::coredns::decode),
+    json("alertmanager", &["OperationalAlert"], formats::ALERTMANAGER),
+    json("grafana", &["OperationalAlert"], formats::GRAFANA),
+    json("elasticsearch-watcher", &["OperationalAlert"], formats::WATCHER),
+    Source {
+        cut: Cut::Nowhere,
+        ..lines("prometheus-remote-write", &["InsightsMetrics"], formats::remote_write::decode)
+    },
+    lines("prometheus-metrics", &["InsightsMetrics"], formats::exposition::decode),
+    lines("cef", &["CommonSecurityLog"], formats::cef::decode),
+    lines("leef", &["CommonSecurityLog"], formats::cef::decode_leef),
+    json("prisma-cloud", &["PrismaCloudCompute_CL"], formats::PRISMA),
+    json(
+        "alcide-kaudit",
+        &[
+            "alcide_kaudit_activity_1_CL",
+            "alcide_kaudit_detections_1_CL",
+            "alcide_kaudit_selections_count_1_CL",
+            "alcide_kaudit_selections_details_1_CL",
+        ],
+        formats::ALCIDE,
+    ),
+    json("json", &["CustomLog_CL"], formats::CUSTOM),
+    Source {
+        id: AUTO,
+        tables: &[],
+        decoder: Decoder::Auto,
+        cut: Cut::Record,
     },
 ];
+
+const fn json(id: &'static str, tables: &'static [&'static str], formats: &'static [&'static Format]) -> Source {
+    Source {
+        id,
+        tables,
+        decoder: Decoder::Json(formats),
+        cut: Cut::Record,
+    }
+}
+
+const fn lines(id: &'static str, tables: &'static [&'static str], decode: fn(&[u8], &mut Sink<'_>) -> Result<(), SourceError>) -> Source {
+    Source {
+        id,
+        tables,
+        decoder: Decoder::Whole(decode),
+        cut: Cut::Line,
+    }
+}
 
 /// The list of sources.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Catalogue;
 
 impl Catalogue {
-    /// All sources.
+    /// All sources; the last is [`AUTO`].
     pub fn sources() -> &'static [Source] {
         SOURCES
     }
@@ -51,7 +134,7 @@ impl Catalogue {
         SOURCES.iter().find(|source| source.id == id)
     }
 
-    /// All names, for messages: `kubernetes-audit, azure-diagnostics`.
+    /// All names, for messages: `kubernetes-audit, azure-diagnostics, ...`.
     pub fn names() -> String {
         let names: Vec<&str> = SOURCES.iter().map(|source| source.id).collect();
         names.join(", ")

@@ -38,10 +38,9 @@ pub(crate) fn cut(bytes: &[u8]) -> String {
 /// # Errors
 /// When the schema has no table DeadLetter.
 pub fn dead_letter_batch(letters: &[DeadLetter], source: &str, context: &Context<'_>) -> Result<RecordBatch, SourceError> {
-    let table = context
-        .schema
-        .table("DeadLetter")
-        .ok_or(SourceError::NoTable { table: "DeadLetter" })?;
+    let table = context.schema.table("DeadLetter").ok_or(SourceError::NoTable {
+        table: "DeadLetter".to_owned(),
+    })?;
     let mut rows = Rows::new(table);
     let [
         time,

@@ -1,14 +1,21 @@
 //! The door of this crate: a body in, batches and dead letters out.
 
+use std::collections::BTreeMap;
+
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use chrono::{DateTime, Utc};
 use taffrail_schema::Schema;
 
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, Decoder, Source};
 use crate::dead::{self, DeadLetter};
-use crate::formats::Tables;
+use crate::formats::{self, AuditRows};
 use crate::framing::Reader;
+use crate::json::JsonError;
+use crate::mask;
+use crate::named::NamedTable;
+use crate::recognise;
+use crate::tables::LineTables;
 
 /// What is known about a body besides its bytes.
 #[derive(Debug, Clone)]
@@ -52,6 +59,8 @@ pub struct Decoded {
     pub dead: Vec<DeadLetter>,
     /// How many records could not be used, those beyond [`Limits::dead`] included
     pub rejected: usize,
+    /// Source it was read as: what was asked for, or what `auto` recognised; empty when it recognised nothing
+    pub source: &'static str,
 }
 
 impl Decoded {
@@ -74,7 +83,7 @@ pub enum SourceError {
     #[error("the schema has no table {table}: the content directory in use lacks its definition")]
     NoTable {
         /// Which table
-        table: &'static str,
+        table: String,
     },
     /// A fault of ours
     #[error("rows could not be built: {0}")]
@@ -95,9 +104,30 @@ pub fn decode(source: &str, body: &[u8], context: &Context<'_>) -> Result<Decode
 /// As [`decode`].
 pub fn decode_with(source: &str, body: &[u8], context: &Context<'_>, limits: &Limits) -> Result<Decoded, SourceError> {
     let source = Catalogue::source(source).ok_or_else(|| SourceError::UnknownSource { name: source.to_owned() })?;
-    let mut sink = Sink::new(context, *limits)?;
-    Reader::new(source, &mut sink).body(body)?;
-    sink.finish()
+    let mut sink = Sink::new(context, *limits);
+    let read_as = match source.decoder {
+        Decoder::Auto => recognise::recognise(body, &context.origin).ok().map(|recognised| recognised.source),
+        _ => Some(source),
+    };
+    match read_as {
+        Some(source) => read_body(source, body, &mut sink)?,
+        None if body.trim_ascii().is_empty() => {}
+        None => sink.reject(
+            "unknown format",
+            "its first lines are of no known source; name the source, or send JSON",
+            body,
+        ),
+    }
+    sink.finish(read_as.map_or("", |source| source.id))
+}
+
+fn read_body(source: &'static Source, body: &[u8], sink: &mut Sink<'_>) -> Result<(), SourceError> {
+    match source.decoder {
+        Decoder::Json(formats) => Reader::new(formats, sink).body(body),
+        Decoder::Whole(decode) => decode(body, sink),
+        // What is recognised is never the pseudo-source itself.
+        Decoder::Auto => Ok(()),
+    }
 }
 
 /// A record that cannot be used, as the format that tried it says.
@@ -117,6 +147,15 @@ impl Refusal {
             end: Some(end),
         }
     }
+
+    /// Of a record whose JSON could not be read as what the format is.
+    pub(crate) fn json(wrong_type: &str, error: JsonError) -> Refusal {
+        Refusal {
+            reason: if error.wrong_type { wrong_type } else { "not JSON" }.to_owned(),
+            detail: error.message,
+            end: None,
+        }
+    }
 }
 
 /// Where rows and dead letters gather.
@@ -124,23 +163,27 @@ pub(crate) struct Sink<'a> {
     pub(crate) context: &'a Context<'a>,
     pub(crate) received: i64,
     pub(crate) limits: Limits,
-    pub(crate) tables: Tables,
+    pub(crate) audit: Option<AuditRows>,
+    pub(crate) tables: LineTables,
+    pub(crate) named: BTreeMap<String, NamedTable>,
     records: u64,
     dead: Vec<DeadLetter>,
     rejected: usize,
 }
 
 impl<'a> Sink<'a> {
-    fn new(context: &'a Context<'a>, limits: Limits) -> Result<Sink<'a>, SourceError> {
-        Ok(Sink {
+    pub(crate) fn new(context: &'a Context<'a>, limits: Limits) -> Sink<'a> {
+        Sink {
             context,
             received: context.received.timestamp_micros(),
             limits,
-            tables: Tables::new(context.schema)?,
+            audit: None,
+            tables: LineTables::default(),
+            named: BTreeMap::new(),
             records: 0,
             dead: Vec::new(),
             rejected: 0,
-        })
+        }
     }
 
     /// A record was used.
@@ -164,12 +207,35 @@ impl<'a> Sink<'a> {
             reason: reason.to_owned(),
             detail: detail.to_owned(),
             record: self.records,
-            raw: dead::cut(raw),
+            raw: mask::dead_letter(dead::cut(raw)),
             raw_length: raw.len() as u64,
         });
     }
 
-    fn finish(mut self) -> Result<Decoded, SourceError> {
+    /// The text of a record that was read, if it is not too long and is text.
+    pub(crate) fn record_text<'t>(&self, text: &'t [u8], at: usize, end: usize) -> Result<&'t str, Refusal> {
+        let raw = text.get(at..end).unwrap_or_default();
+        if raw.len() > self.limits.record {
+            let detail = format!("{} bytes; the limit is {}", raw.len(), self.limits.record);
+            return Err(Refusal::new("record too large", detail, end));
+        }
+        std::str::from_utf8(raw).map_err(|error| {
+            let detail = format!("byte {} of the record is not UTF-8", error.valid_up_to() + 1);
+            Refusal::new("invalid UTF-8", detail, end)
+        })
+    }
+
+    /// Refuses a record that is longer than allowed; whether it did.
+    pub(crate) fn too_large(&mut self, raw: &[u8]) -> bool {
+        let too_large = raw.len() > self.limits.record;
+        if too_large {
+            let detail = format!("{} bytes; the limit is {}", raw.len(), self.limits.record);
+            self.reject("record too large", &detail, raw);
+        }
+        too_large
+    }
+
+    pub(crate) fn finish(mut self, source: &'static str) -> Result<Decoded, SourceError> {
         let beyond = self.rejected - self.dead.len();
         if beyond > 0 {
             self.dead.push(DeadLetter {
@@ -180,8 +246,18 @@ impl<'a> Sink<'a> {
                 raw_length: 0,
             });
         }
+        let mut batches = Vec::new();
+        if let Some(audit) = self.audit {
+            let rows = audit.rows.finish()?;
+            batches.extend(rows.into_iter().map(|batch| (formats::AUDIT_TABLE.to_owned(), batch)));
+        }
+        batches.extend(self.tables.finish()?);
+        for (table, rows) in self.named {
+            batches.extend(rows.finish()?.into_iter().map(|batch| (table.clone(), batch)));
+        }
         Ok(Decoded {
-            batches: self.tables.finish()?,
+            batches,
+            source,
             records: usize::try_from(self.records).unwrap_or(usize::MAX),
             dead: self.dead,
             rejected: self.rejected,

@@ -6,14 +6,34 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::DeadLetter;
+use crate::catalogue::{AUTO, Catalogue, Source};
 use crate::compression::{DecompressLimits, Decompressor};
 use crate::dead;
 use crate::decode::{Context, Decoded, SourceError, decode};
+use crate::entries;
+use crate::recognise;
 
 /// About how much is decoded at once, in bytes.
 const CHUNK: usize = 4 << 20;
 /// Longest document (a whole `EventList` on one line, say), in bytes.
 const DOCUMENT_LIMIT: usize = 256 << 20;
+
+/// Where a file may be cut into chunks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Before a line that begins a record: not an indented or closing one of a printed document
+    Record,
+    /// Before any line that is not indented
+    Line,
+    /// Behind a whole line of a container: not within the parts of one
+    FullLine,
+    /// Behind an empty line
+    EmptyLine,
+    /// Before a line of another event of the Linux audit system
+    AuditSerial,
+    /// It is one message
+    Nowhere,
+}
 
 /// Why a log cannot be read on.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +61,8 @@ pub struct LogFile {
     ended: bool,
     failure: Option<io::Error>,
     records: u64,
+    /// What the log was recognised as, when that was asked for
+    recognised: Option<&'static Source>,
 }
 
 impl LogFile {
@@ -93,7 +115,13 @@ impl LogFile {
             ended: false,
             failure: None,
             records: 0,
+            recognised: None,
         })
+    }
+
+    /// What a log read as `auto` was recognised as, once its first chunk was asked for.
+    pub fn recognised(&self) -> Option<&'static str> {
+        self.recognised.map(|source| source.id)
     }
 
     /// Name for messages.
@@ -116,11 +144,12 @@ impl LogFile {
     /// # Errors
     /// When the file cannot be read on: what was read before was given out before. Or when `decode` fails.
     pub fn next_chunk(&mut self, source: &str, context: &Context<'_>) -> Result<Option<Decoded>, FileError> {
-        let Some(chunk) = self.next_bytes()? else {
+        let source = self.read_as(source, context)?;
+        let Some(chunk) = self.next_bytes(source.cut)? else {
             return Ok(None);
         };
         let mut decoded = match chunk {
-            Chunk::Records(bytes) => decode(source, &bytes, context)?,
+            Chunk::Records(bytes) => decode(source.id, &bytes, context)?,
             Chunk::TooLong { start, length } => Decoded {
                 records: 1,
                 rejected: 1,
@@ -141,8 +170,25 @@ impl LogFile {
         Ok(Some(decoded))
     }
 
+    /// The source that is named; of `auto`, what the beginning of the log is recognised as, for all its chunks.
+    fn read_as(&mut self, name: &str, context: &Context<'_>) -> Result<&'static Source, FileError> {
+        let source = Catalogue::source(name).ok_or_else(|| SourceError::UnknownSource { name: name.to_owned() })?;
+        if source.id != AUTO {
+            return Ok(source);
+        }
+        if self.recognised.is_none() {
+            if !self.ended {
+                self.fill(recognise::SAMPLE);
+            }
+            self.recognised = recognise::recognise(&self.pending, &context.origin)
+                .ok()
+                .map(|recognised| recognised.source);
+        }
+        Ok(self.recognised.unwrap_or(source))
+    }
+
     /// The next bytes that end at a record's end; `None` at the end of the log.
-    fn next_bytes(&mut self) -> Result<Option<Chunk>, FileError> {
+    fn next_bytes(&mut self, cut: Cut) -> Result<Option<Chunk>, FileError> {
         let mut wanted = CHUNK;
         loop {
             if !self.ended {
@@ -160,7 +206,7 @@ impl LogFile {
                     })
                 });
             }
-            if let Some(cut) = last_boundary(&self.pending) {
+            if let Some(cut) = boundary(&self.pending, cut) {
                 let behind = self.pending.split_off(cut);
                 return Ok(Some(Chunk::Records(std::mem::replace(&mut self.pending, behind))));
             }
@@ -208,13 +254,45 @@ enum Chunk {
     TooLong { start: Vec<u8>, length: u64 },
 }
 
-/// Behind the last line end after which a record begins: lines inside a printed document are indented or close it.
-fn last_boundary(bytes: &[u8]) -> Option<usize> {
-    memchr::memrchr_iter(b'\n', bytes).map(|newline| newline + 1).find(|&start| {
-        bytes
-            .get(start)
-            .is_some_and(|byte| !matches!(byte, b' ' | b'\t' | b'}' | b']' | b'"' | b'\n' | b'\r' | b','))
-    })
+/// Where the last whole record ends.
+fn boundary(bytes: &[u8], cut: Cut) -> Option<usize> {
+    let mut starts = memchr::memrchr_iter(b'\n', bytes).map(|newline| newline + 1);
+    match cut {
+        // Lines inside a printed document are indented or close it.
+        Cut::Record => starts.find(|&start| {
+            bytes
+                .get(start)
+                .is_some_and(|byte| !matches!(byte, b' ' | b'\t' | b'}' | b']' | b'"' | b'\n' | b'\r' | b','))
+        }),
+        Cut::Line => starts.find(|&start| bytes.get(start).is_none_or(|byte| !matches!(byte, b' ' | b'\t'))),
+        Cut::FullLine => starts.find(|&start| {
+            let before = bytes.get(..start - 1).unwrap_or_default();
+            let line = before.get(memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1)..);
+            line.and_then(entries::cri).is_none_or(|line| !line.partial)
+        }),
+        Cut::EmptyLine => memchr::memmem::rfind(bytes, b"\n\n").map(|empty| empty + 2).or_else(|| {
+            // As JSON, an entry is a line.
+            bytes.starts_with(b"{").then(|| starts.next()).flatten()
+        }),
+        Cut::AuditSerial => {
+            let mut behind: Option<(usize, &[u8])> = None;
+            let mut end = memchr::memrchr(b'\n', bytes)?;
+            loop {
+                let start = memchr::memrchr(b'\n', bytes.get(..end)?).map_or(0, |newline| newline + 1);
+                let id = auditd_id(bytes.get(start..end)?);
+                match behind {
+                    Some((place, other)) if id != other => return Some(place),
+                    _ => behind = Some((start, id)),
+                }
+                end = start.checked_sub(1)?;
+            }
+        }
+        Cut::Nowhere => None,
+    }
+}
+
+fn auditd_id(line: &[u8]) -> &[u8] {
+    crate::formats::auditd::event_id(line).unwrap_or_default()
 }
 
 /// Log files below a directory, by name; a file is itself.

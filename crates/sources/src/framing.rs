@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 
-use crate::catalogue::Source;
 use crate::decode::{Refusal, Sink, SourceError};
 use crate::formats::{self, Format};
 use crate::json::{self, JsonError, Members};
@@ -59,9 +58,9 @@ pub(crate) struct Reader<'r, 's> {
 }
 
 impl<'r, 's> Reader<'r, 's> {
-    pub(crate) fn new(source: &'static Source, sink: &'r mut Sink<'s>) -> Reader<'r, 's> {
+    pub(crate) fn new(formats: &'static [&'static Format], sink: &'r mut Sink<'s>) -> Reader<'r, 's> {
         Reader {
-            formats: source.formats,
+            formats,
             sink,
             depth: 0,
             wasted: 0,
@@ -114,6 +113,13 @@ impl<'r, 's> Reader<'r, 's> {
         self.depth -= 1;
         self.formats = outer;
         Ok(end)
+    }
+
+    /// Adds rows; a fault in that is not the input's.
+    pub(crate) fn row(&mut self, add: impl FnOnce(&mut Sink<'s>) -> Result<(), SourceError>) {
+        if let Err(error) = add(self.sink) {
+            self.fault(error);
+        }
     }
 
     /// Notes a fault that is not the input's.

@@ -262,16 +262,64 @@ pub(crate) fn compact(raw: &str) -> String {
 /// Appends a JSON string.
 pub(crate) fn push_string(out: &mut String, value: &str) {
     out.push('"');
-    for character in value.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            control if u32::from(control) < 0x20 => out.push_str(&format!("\\u{:04x}", u32::from(control))),
-            other => out.push(other),
+    // Most texts need no escape: whole runs are copied.
+    let mut copied = 0;
+    for (at, byte) in value.bytes().enumerate() {
+        let escape = match byte {
+            b'"' => "\\\"",
+            b'\\' => "\\\\",
+            b'\n' => "\\n",
+            b'\r' => "\\r",
+            b'\t' => "\\t",
+            0..0x20 => "",
+            _ => continue,
+        };
+        out.push_str(value.get(copied..at).unwrap_or_default());
+        copied = at + 1;
+        if escape.is_empty() {
+            out.push_str(&format!("\\u{byte:04x}"));
+        } else {
+            out.push_str(escape);
         }
     }
+    out.push_str(value.get(copied..).unwrap_or_default());
     out.push('"');
+}
+
+/// The values of a text of JSON values: one after the other, or the items of an array. Ends at the first that cannot be read.
+pub(crate) fn records(text: &[u8]) -> impl Iterator<Item = Result<&str, JsonError>> {
+    let mut at = skip_blank(text, 0);
+    if text.get(at) == Some(&b'[') {
+        at += 1;
+    }
+    let mut ended = false;
+    std::iter::from_fn(move || {
+        while let Some(b' ' | b'\t' | b'\r' | b'\n' | b',' | b']') = text.get(at) {
+            at += 1;
+        }
+        if ended || at >= text.len() {
+            return None;
+        }
+        let value = skip_value(text, at).and_then(|end| {
+            let value = std::str::from_utf8(text.get(at..end).unwrap_or_default()).map_err(|_| JsonError {
+                message: "it is not UTF-8".to_owned(),
+                at,
+                truncated: false,
+                wrong_type: false,
+            })?;
+            at = end;
+            Ok(value)
+        });
+        ended = value.is_err();
+        Some(value)
+    })
+}
+
+/// What a JSON value says as text: a string's text, anything else as written.
+pub(crate) fn plain(value: &serde_json::Value) -> Cow<'_, str> {
+    match value {
+        serde_json::Value::String(text) => Cow::Borrowed(text),
+        serde_json::Value::Null => Cow::Borrowed(""),
+        other => Cow::Owned(other.to_string()),
+    }
 }

@@ -1,7 +1,9 @@
-//! Lines of Kubernetes' own components: klog text and the JSON of `--logging-format=json` and of etcd.
+//! Lines of Kubernetes' own components: klog text, the JSON of `--logging-format=json` and of etcd, etcd's older text.
 //!
 //! klog's header is `Lmmdd hh:mm:ss.uuuuuu PID file:line] `, without year and zone: the year comes from the arrival, the
 //! zone is taken to be UTC, which control planes run in.
+
+use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -19,15 +21,35 @@ pub(crate) struct Line<'a> {
     /// Process or thread
     pub(crate) process: Option<i64>,
     /// `file.go:123`
-    pub(crate) file: String,
+    pub(crate) file: Cow<'a, str>,
     /// Text without the header
-    pub(crate) message: std::borrow::Cow<'a, str>,
+    pub(crate) message: Cow<'a, str>,
+}
+
+/// Whether a line begins a record, rather than going on with the one before.
+pub(crate) fn starts_record(line: &str) -> bool {
+    match line.as_bytes().first() {
+        Some(b'{') => true,
+        Some(b'0'..=b'9') => is_capnslog(line),
+        Some(b'I' | b'W' | b'E' | b'F') => parse_header(line, 0).is_some(),
+        _ => false,
+    }
+}
+
+/// Whether a line is of etcd's older form.
+pub(crate) fn is_capnslog(line: &str) -> bool {
+    parse_capnslog(line).is_some()
 }
 
 /// Reads a line; one without a header is all message. `reference` is about when it was written, in microseconds.
 pub(crate) fn parse(line: &str, reference: i64) -> Line<'_> {
     let line = line.trim_end();
-    parse_header(line, reference).or_else(|| parse_json(line)).unwrap_or_else(|| Line {
+    let parsed = match line.as_bytes().first() {
+        Some(b'{') => parse_json(line),
+        Some(b'0'..=b'9') => parse_capnslog(line),
+        _ => parse_header(line, reference),
+    };
+    parsed.unwrap_or_else(|| Line {
         message: line.into(),
         ..Line::default()
     })
@@ -54,20 +76,34 @@ fn parse_header(line: &str, reference: i64) -> Option<Line<'_>> {
     let process = process.parse().ok()?;
     Some(Line {
         level,
-        time: nearest_year(month, day, clock, reference),
+        time: time::nearest_year(month, day, clock, reference),
         process: Some(process),
-        file: file.trim().to_owned(),
+        file: file.trim().into(),
         message: rest.get(close + 1..)?.trim_start().into(),
     })
 }
 
-/// The year that puts the time nearest to the reference, so that a line of 31 December read on 1 January is not a year off.
-fn nearest_year(month: i64, day: i64, clock: i64, reference: i64) -> Option<i64> {
-    let year = chrono::DateTime::from_timestamp_micros(reference).map(|moment| i64::from(chrono::Datelike::year(&moment)))?;
-    [year - 1, year, year + 1]
-        .into_iter()
-        .filter_map(|candidate| Some(time::days_since_1970(candidate, month, day)? * 86_400_000_000 + clock))
-        .min_by_key(|candidate| candidate.abs_diff(reference))
+/// etcd before 3.4: `2026-01-15 10:00:02.000312 W | etcdserver: text`.
+fn parse_capnslog(line: &str) -> Option<Line<'_>> {
+    let (time, end) = time::parse_local(line)?;
+    let (level, rest) = line.get(end..)?.strip_prefix(' ')?.split_once(" | ")?;
+    let level = match level {
+        "T" | "D" => "DEBUG",
+        "I" | "N" => "INFO",
+        "W" => "WARNING",
+        "E" => "ERROR",
+        "C" => "FATAL",
+        _ => return None,
+    };
+    // The package that wrote it stands where klog has a file.
+    let (file, message) = rest.split_once(": ").unwrap_or(("", rest));
+    Some(Line {
+        level,
+        time: Some(time),
+        process: None,
+        file: file.into(),
+        message: message.into(),
+    })
 }
 
 #[derive(Deserialize)]
@@ -105,21 +141,18 @@ fn parse_json(line: &str) -> Option<Line<'_>> {
         level,
         time: parsed.ts.and_then(|ts| number_or_text_time(ts.get())),
         process: None,
-        file: parsed.caller.0.into_owned(),
+        file: parsed.caller.0,
         // The whole object: its free keys are the message's values.
         message: if parsed.msg.is_empty() { line.into() } else { parsed.msg.0 },
     })
 }
 
-/// A time as RFC 3339 text, or a number of seconds or milliseconds, told apart by size.
+/// A time as RFC 3339 text, or a number since 1970 in a unit told by its size.
 pub(crate) fn number_or_text_time(raw: &str) -> Option<i64> {
     if raw.starts_with('"') {
         return time::parse_rfc3339(raw.trim_matches('"'));
     }
-    let number: f64 = raw.parse().ok()?;
-    // 1e11 seconds are in the year 5138, 1e11 milliseconds in 1973.
-    let microseconds = if number.abs() > 1e11 { number * 1e3 } else { number * 1e6 };
-    (microseconds.abs() < 9e17).then_some(microseconds as i64)
+    time::epoch(raw.parse().ok()?)
 }
 
 #[cfg(test)]
@@ -156,6 +189,11 @@ mod tests {
         assert_eq!((etcd.level, etcd.time, &*etcd.message), ("WARNING", Some(JANUARY_2026), "slow"));
         let kubernetes = parse(r#"{"ts":1768471200000.5,"caller":"a.go:1","msg":"no fit","err":"x"}"#, 0);
         assert_eq!((kubernetes.level, kubernetes.time), ("ERROR", Some(JANUARY_2026 + 500)));
+        let old = parse("2026-01-15 10:00:00.000312 W | etcdserver: apply took too long: 412ms", 0);
+        assert_eq!(
+            (old.level, old.time, &*old.file, &*old.message),
+            ("WARNING", Some(JANUARY_2026 + 312), "etcdserver", "apply took too long: 412ms")
+        );
         let bare = parse("  continued", 0);
         assert_eq!((bare.level, bare.time, &*bare.message), ("", None, "  continued"));
     }

@@ -5,7 +5,8 @@
 //! (an event a line, an `EventList`, a cloud's export). Which format a record has is read off its content, record by record,
 //! so one body may mix them. A record that cannot be used becomes a [`DeadLetter`] and its neighbours are kept.
 //!
-//! A format is added as a module below [`formats`] and a line in its registry; a source as a line in [`catalogue`].
+//! A format is added as a module below [`formats`]; a source as a line in [`catalogue`] and a file in `content/sources`
+//! ([`SourceInfo`]). Whoever does not know what he has asks [`recognise()`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -13,19 +14,30 @@ mod catalogue;
 mod compression;
 mod dead;
 mod decode;
+mod entries;
 pub mod files;
 mod formats;
 mod framing;
+mod info;
 mod json;
 mod klog;
+mod lines;
+mod mask;
+mod named;
+mod protobuf;
+mod recognise;
 mod rows;
+mod tables;
 mod time;
 
 #[cfg(test)]
 mod tests;
 
-pub use catalogue::{Catalogue, Source};
+pub use catalogue::{AUTO, Catalogue, Source};
 pub use compression::{Compression, DecompressError, DecompressLimits, Decompressor, decompress};
 pub use dead::{DeadLetter, RAW_LIMIT, dead_letter_batch};
 pub use decode::{Context, Decoded, Limits, SourceError, decode, decode_with};
+pub use formats::custom::{Naming, decode_into, infer_table};
+pub use info::{InfoError, Row, SourceInfo, State};
+pub use recognise::{NotRecognised, Recognised, recognise};
 pub use rows::{Rows, Slot};

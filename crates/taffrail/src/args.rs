@@ -30,6 +30,8 @@ pub enum Command {
     Query(QueryOptions),
     /// List, check and test detection rules
     Rules(RulesOptions),
+    /// List sources of logs, show how to connect one, try a file
+    Sources(SourcesOptions),
     /// Start a server on a temporary data directory and replay a recorded day with attacks in it
     Demo(DemoOptions),
     /// Print a completion script for a shell
@@ -63,7 +65,7 @@ pub struct ScanOptions {
     /// Only rules whose id contains this
     #[arg(long, value_name = "TEXT")]
     pub only: Vec<String>,
-    /// Source of the files
+    /// Source of the files; auto recognises each by its content
     #[arg(long, default_value = "kubernetes-audit")]
     pub source: String,
     /// Name of the cluster, for the findings
@@ -195,6 +197,46 @@ pub enum RulesCommand {
     Test {
         /// Only rules whose id contains this
         only: Vec<String>,
+    },
+}
+
+/// `sources`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  taffrail sources list\n  taffrail sources show ingress-nginx\n  taffrail sources test /var/log/syslog\n  journalctl -o export | taffrail sources test - --query 'KubeletLogs | summarize count() by Level'"
+)]
+pub struct SourcesOptions {
+    /// What to do with them
+    #[command(subcommand)]
+    pub command: SourcesCommand,
+}
+
+/// `sources …`
+#[derive(Debug, Subcommand)]
+pub enum SourcesCommand {
+    /// List sources with their tables and the state of their formats
+    List,
+    /// Print what a source is and how to connect it
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Decode a file, say what it was recognised as, and print rows; nothing is stored
+    Test {
+        /// File, plain, gzip or zstd; - for standard input
+        file: PathBuf,
+        /// Its source; auto recognises it by its content
+        #[arg(long, default_value = "auto")]
+        source: String,
+        /// Name of the cluster, for the rows
+        #[arg(long, default_value = "")]
+        cluster: String,
+        /// KQL over the rows, instead of the first of each table
+        #[arg(long, value_name = "KQL")]
+        query: Option<String>,
+        /// Form of the rows
+        #[arg(long, value_enum, default_value_t = QueryFormat::Jsonl)]
+        format: QueryFormat,
     },
 }
 

@@ -11,6 +11,7 @@ mod query;
 mod rules;
 mod scan;
 mod serve;
+mod sources;
 
 use std::process::ExitCode;
 
@@ -51,6 +52,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
         Command::Serve(options) => serve::run(options).await,
         Command::Query(options) => query::run(options).await,
         Command::Rules(options) => rules::run(options).await,
+        Command::Sources(options) => sources::run(options).await,
         Command::Demo(options) => demo::run(options).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "taffrail", &mut std::io::stdout());

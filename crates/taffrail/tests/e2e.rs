@@ -12,3 +12,5 @@ mod cluster;
 mod lifecycle;
 #[path = "e2e/scan.rs"]
 mod scan;
+#[path = "e2e/sources.rs"]
+mod sources;

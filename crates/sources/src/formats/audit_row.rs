@@ -6,6 +6,7 @@ use taffrail_schema::Schema;
 use crate::decode::{Sink, SourceError};
 use crate::framing::Envelope;
 use crate::json;
+use crate::mask;
 use crate::rows::{Rows, Slot};
 
 pub(crate) const TABLE: &str = "KubernetesAudit";
@@ -157,7 +158,7 @@ macro_rules! audit_columns {
 
         impl AuditRows {
             pub(crate) fn new(schema: &Schema) -> Result<AuditRows, SourceError> {
-                let table = schema.table(TABLE).ok_or(SourceError::NoTable { table: TABLE })?;
+                let table = schema.table(TABLE).ok_or_else(|| SourceError::NoTable { table: TABLE.to_owned() })?;
                 let rows = Rows::new(table);
                 Ok(AuditRows { $($slot: rows.slot($name),)* rows })
             }
@@ -213,7 +214,15 @@ audit_columns! {
 impl Sink<'_> {
     /// An audit event.
     pub(crate) fn audit_event(&mut self, row: &AuditRow<'_>, envelope: &Envelope) -> Result<(), SourceError> {
-        let to = &mut self.tables.audit;
+        if self.audit.is_none() {
+            self.audit = Some(AuditRows::new(self.context.schema)?);
+        }
+        let Some(to) = &mut self.audit else { return Ok(()) };
+        let masked = mask::audit_event(row);
+        let (request_object, response_object, raw) = match &masked {
+            Some(masked) => (masked.request.as_deref(), masked.response.as_deref(), masked.raw.as_str()),
+            None => (row.request_object, row.response_object, row.raw),
+        };
         let cluster = if self.context.cluster.is_empty() {
             &envelope.cluster
         } else {
@@ -257,8 +266,8 @@ impl Sink<'_> {
             (to.object_ref, row.object_ref),
             (to.response_status, row.response_status),
             (to.annotations, row.annotations),
-            (to.request_object, row.request_object),
-            (to.response_object, row.response_object),
+            (to.request_object, request_object),
+            (to.response_object, response_object),
         ] {
             match json {
                 Some(json) if loose => to.rows.text(slot, &json::compact(json)),
@@ -274,7 +283,7 @@ impl Sink<'_> {
         to.rows.text(to.pod, &envelope.pod);
         to.rows.text(to.stream, &envelope.stream);
         to.rows.text(to.resource_id, &envelope.resource_id);
-        to.rows.text(to.raw, row.raw);
+        to.rows.text(to.raw, raw);
         to.rows.time(to.received, self.received);
         to.rows.end_row()?;
         self.accept();

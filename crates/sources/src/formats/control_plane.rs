@@ -1,89 +1,131 @@
-//! Rows of AKSControlPlane: lines of the control plane's components, as exports of clusters carry them beside audit events.
-
-use taffrail_schema::Schema;
+//! Lines of the control plane's components (API server, controller manager, scheduler, autoscaler, cloud controller, etcd) and of
+//! kube-proxy and Flannel, framed by a container's log or bare: rows of AKSControlPlane.
+//!
+//! A line without a header goes on with the one before: values over several lines, stack traces (klog's text format).
 
 use crate::decode::{Sink, SourceError};
-use crate::framing::Envelope;
+use crate::entries::{Entry, entries};
+use crate::formats;
+use crate::framing::{Envelope, Reader};
 use crate::klog;
-use crate::rows::{Rows, Slot};
+use crate::tables::ControlPlaneRow;
 
-pub(crate) const TABLE: &str = "AKSControlPlane";
+/// How long a record of several lines may become.
+const JOINED_LIMIT: usize = 256 << 10;
 
-pub(crate) struct ControlPlaneRows {
-    pub(crate) rows: Rows,
-    time: Slot,
-    cluster: Slot,
-    category: Slot,
-    level: Slot,
-    message: Slot,
-    pod: Slot,
-    stream: Slot,
-    container: Slot,
-    process: Slot,
-    file: Slot,
-    operation: Slot,
-    raw: Slot,
-    resource_id: Slot,
-    received: Slot,
+/// How an audit event begins, which an API server may write among its own lines.
+pub(crate) const AUDIT_EVENT: &str = r#"{"kind":"Event","apiVersion":"audit.k8s.io/"#;
+
+/// Components that a path may name when there is no pod in it.
+pub(crate) const COMPONENTS: [&str; 9] = [
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "cluster-autoscaler",
+    "cloud-controller-manager",
+    "kube-proxy",
+    "flannel",
+    "etcd",
+    "coredns",
+];
+
+pub(crate) fn decode(body: &[u8], sink: &mut Sink<'_>) -> Result<(), SourceError> {
+    decode_as(body, "", sink)
 }
 
-impl ControlPlaneRows {
-    pub(crate) fn new(schema: &Schema) -> Result<ControlPlaneRows, SourceError> {
-        let table = schema.table(TABLE).ok_or(SourceError::NoTable { table: TABLE })?;
-        let rows = Rows::new(table);
-        Ok(ControlPlaneRows {
-            time: rows.slot("TimeGenerated"),
-            cluster: rows.slot("Cluster"),
-            category: rows.slot("Category"),
-            level: rows.slot("Level"),
-            message: rows.slot("Message"),
-            pod: rows.slot("PodName"),
-            stream: rows.slot("Stream"),
-            container: rows.slot("ContainerId"),
-            process: rows.slot("ProcessId"),
-            file: rows.slot("SourceFile"),
-            operation: rows.slot("OperationName"),
-            raw: rows.slot("RawLine"),
-            resource_id: rows.slot("_ResourceId"),
-            received: rows.slot("_TimeReceived"),
-            rows,
-        })
+pub(crate) fn decode_etcd(body: &[u8], sink: &mut Sink<'_>) -> Result<(), SourceError> {
+    decode_as(body, "etcd", sink)
+}
+
+pub(crate) fn decode_kube_proxy(body: &[u8], sink: &mut Sink<'_>) -> Result<(), SourceError> {
+    decode_as(body, "kube-proxy", sink)
+}
+
+pub(crate) fn decode_flannel(body: &[u8], sink: &mut Sink<'_>) -> Result<(), SourceError> {
+    decode_as(body, "flannel", sink)
+}
+
+/// A record that may go on.
+#[derive(Default)]
+struct Open {
+    text: String,
+    envelope: Envelope,
+}
+
+fn decode_as(body: &[u8], category: &str, sink: &mut Sink<'_>) -> Result<(), SourceError> {
+    let named_by_path = COMPONENTS
+        .into_iter()
+        .find(|name| sink.context.origin.contains(name))
+        .unwrap_or_default();
+    let default = if category.is_empty() { named_by_path } else { category };
+    let mut open = Open::default();
+    let mut is_open = false;
+    entries(body, sink, &mut |sink, entry| {
+        if entry.text.starts_with(AUDIT_EVENT) {
+            return Reader::new(formats::KUBERNETES_AUDIT, sink).body(entry.text.as_bytes());
+        }
+        if is_open && !klog::starts_record(entry.text) && open.text.len() + entry.text.len() < JOINED_LIMIT && goes_on(&open, entry) {
+            open.text.push('\n');
+            open.text.push_str(entry.text);
+            return Ok(());
+        }
+        if is_open {
+            sink.control_plane_line(&open.text, &open.envelope)?;
+        }
+        is_open = true;
+        begin(&mut open, entry, category, default);
+        Ok(())
+    })?;
+    if is_open {
+        sink.control_plane_line(&open.text, &open.envelope)?;
     }
+    Ok(())
+}
+
+fn goes_on(record: &Open, entry: &Entry<'_>) -> bool {
+    record.envelope.stream == entry.stream && record.envelope.pod == entry.place.pod && klog::starts_record(&record.text)
+}
+
+/// The record that an entry begins, in place of the one before: its buffers are used again.
+fn begin(record: &mut Open, entry: &Entry<'_>, category: &str, default: &str) {
+    let place = entry.place;
+    let category = if category.is_empty() && !place.container.is_empty() {
+        &place.container
+    } else {
+        default
+    };
+    entry.text.clone_into(&mut record.text);
+    let envelope = &mut record.envelope;
+    category.clone_into(&mut envelope.category);
+    place.pod.clone_into(&mut envelope.pod);
+    entry.stream.clone_into(&mut envelope.stream);
+    place.container_id.clone_into(&mut envelope.container_id);
+    envelope.time = entry.time;
 }
 
 impl Sink<'_> {
     /// A line of the component that the envelope names.
     pub(crate) fn control_plane_line(&mut self, text: &str, envelope: &Envelope) -> Result<(), SourceError> {
-        if text.len() > self.limits.record {
-            let detail = format!("{} bytes; the limit is {}", text.len(), self.limits.record);
-            self.reject("record too large", &detail, text.as_bytes());
+        if self.too_large(text.as_bytes()) {
             return Ok(());
         }
         let raw = text.trim_end_matches(['\r', '\n']);
         let line = klog::parse(raw, envelope.time.unwrap_or(self.received));
-        let to = &mut self.tables.control_plane;
-        to.rows.time(to.time, line.time.or(envelope.time).unwrap_or(self.received));
-        let cluster = if self.context.cluster.is_empty() {
-            &envelope.cluster
-        } else {
-            &self.context.cluster
-        };
-        to.rows.text(to.cluster, cluster);
-        to.rows.text(to.category, &envelope.category);
-        to.rows.text(to.level, line.level);
-        to.rows.text(to.message, &line.message);
-        to.rows.text(to.pod, &envelope.pod);
-        to.rows.text(to.stream, &envelope.stream);
-        to.rows.text(to.container, &envelope.container_id);
-        if let Some(process) = line.process {
-            to.rows.number(to.process, process);
-        }
-        to.rows.text(to.file, &line.file);
-        to.rows.text(to.operation, &envelope.operation);
-        to.rows.text(to.raw, raw);
-        to.rows.text(to.resource_id, &envelope.resource_id);
-        to.rows.time(to.received, self.received);
-        to.rows.end_row()?;
+        self.control_plane(&ControlPlaneRow {
+            time: line.time.or(envelope.time).unwrap_or(self.received),
+            cluster: &envelope.cluster,
+            category: &envelope.category,
+            level: line.level,
+            message: &line.message,
+            pod: &envelope.pod,
+            stream: &envelope.stream,
+            container_id: &envelope.container_id,
+            process: line.process,
+            file: &line.file,
+            operation: &envelope.operation,
+            raw,
+            resource_id: &envelope.resource_id,
+        })?;
         self.accept();
         Ok(())
     }

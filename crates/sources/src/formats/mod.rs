@@ -2,22 +2,43 @@
 //!
 //! To add a format: a module with a [`Format`], and its line in the lists of the sources that have it.
 
+mod access;
+mod alcide;
+mod alert;
+mod alertmanager;
 mod audit_event;
+mod audit_row;
+pub(crate) mod auditd;
 mod azure;
+mod calico;
+pub(crate) mod cef;
 mod cloud_logging;
 mod cloudwatch;
+pub(crate) mod container_logs;
+pub(crate) mod control_plane;
+pub(crate) mod coredns;
+pub(crate) mod custom;
+pub(crate) mod envoy;
 mod event_list;
+pub(crate) mod exposition;
+mod firehose;
+mod grafana;
+pub(crate) mod haproxy;
+mod hubble;
+pub(crate) mod journald;
+mod login;
+pub(crate) mod nginx;
+pub(crate) mod node_services;
+mod prisma;
+pub(crate) mod remote_write;
+mod sockaddr;
+pub(crate) mod syslog;
+pub(crate) mod traefik;
+mod watcher;
 mod wrapped;
 
-mod audit_row;
-mod control_plane;
+pub(crate) use audit_row::{AuditRow, AuditRows, TABLE as AUDIT_TABLE};
 
-use arrow::array::RecordBatch;
-use taffrail_schema::Schema;
-
-pub(crate) use audit_row::AuditRow;
-
-use crate::decode::SourceError;
 use crate::framing::ReadRecord;
 
 /// A shape of records.
@@ -40,34 +61,19 @@ pub(crate) const KUBERNETES_AUDIT: &[&Format] = &[
     &cloudwatch::SUBSCRIPTION,
     &cloudwatch::EVENTS,
     &cloud_logging::FORMAT,
+    &firehose::RECORD,
     &wrapped::FORMAT,
 ];
 
 /// Formats of the source `azure-diagnostics`; what their texts hold has those of `kubernetes-audit`.
 pub(crate) const AZURE_DIAGNOSTICS: &[&Format] = &[&azure::RECORDS, &azure::RECORD, &azure::ROW];
 
-/// The tables that formats write to.
-pub(crate) struct Tables {
-    pub(crate) audit: audit_row::AuditRows,
-    pub(crate) control_plane: control_plane::ControlPlaneRows,
-}
-
-impl Tables {
-    pub(crate) fn new(schema: &Schema) -> Result<Tables, SourceError> {
-        Ok(Tables {
-            audit: audit_row::AuditRows::new(schema)?,
-            control_plane: control_plane::ControlPlaneRows::new(schema)?,
-        })
-    }
-
-    pub(crate) fn finish(self) -> Result<Vec<(String, RecordBatch)>, SourceError> {
-        let mut batches = Vec::new();
-        for (table, rows) in [
-            (audit_row::TABLE, self.audit.rows.finish()?),
-            (control_plane::TABLE, self.control_plane.rows.finish()?),
-        ] {
-            batches.extend(rows.into_iter().map(|batch| (table.to_owned(), batch)));
-        }
-        Ok(batches)
-    }
-}
+/// Formats of the sources whose records are JSON objects.
+pub(crate) const CALICO: &[&Format] = &[&calico::FORMAT];
+pub(crate) const HUBBLE: &[&Format] = &[&hubble::FORMAT];
+pub(crate) const ALERTMANAGER: &[&Format] = &[&alertmanager::FORMAT];
+pub(crate) const GRAFANA: &[&Format] = &[&grafana::FORMAT, &grafana::LEGACY];
+pub(crate) const WATCHER: &[&Format] = &[&watcher::FORMAT, &watcher::WRAPPED];
+pub(crate) const PRISMA: &[&Format] = &[&prisma::FORMAT];
+pub(crate) const ALCIDE: &[&Format] = &[&alcide::FORMAT];
+pub(crate) const CUSTOM: &[&Format] = &[&custom::FORMAT];

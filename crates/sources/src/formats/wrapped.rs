@@ -83,7 +83,8 @@ fn read(reader: &mut Reader<'_, '_>, text: &[u8], at: usize, outer: &Envelope) -
     }
 }
 
-fn pushed(data: &str) -> Result<String, String> {
+/// What base64 holds, decompressed.
+pub(super) fn pushed(data: &str) -> Result<String, String> {
     let bytes = base64::engine::general_purpose::STANDARD
         .decode(data)
         .map_err(|error| format!("data is no base64: {error}"))?;

@@ -275,3 +275,89 @@ fn a_path_that_is_no_resource_and_a_generated_name_are_named() {
     let deletion = audit(event("a", r#""verb":"deletecollection","objectRef":{"resource":"events"}"#));
     assert_eq!(value(&deletion, "EventType"), "DeleteCollection");
 }
+
+#[test]
+fn records_are_mapped_to_a_table_that_is_proposed_from_them() {
+    let records = [
+        json!({"when": "2026-01-15T10:00:00Z", "user": "ana", "count": 3, "ok": true, "id": "0b3cf8a4-1111-4000-8000-000000000001", "more": {"a": 1}, "mixed": 1}),
+        json!({"when": "2026-01-15T10:00:01Z", "user": "bob", "count": 4.5, "mixed": "one", "time": 1_768_471_200}),
+    ];
+    let objects: Vec<_> = records.iter().map(|record| record.as_object().unwrap().clone()).collect();
+    let table = crate::infer_table("Own", &objects);
+    let columns: Vec<String> = table
+        .columns
+        .iter()
+        .map(|column| format!("{} {}", column.name, column.ty.name()))
+        .collect();
+    assert_eq!(
+        columns,
+        [
+            "TimeGenerated datetime",
+            "Cluster string",
+            "when_t datetime",
+            "user_s string",
+            "count_d real",
+            "ok_b bool",
+            "id_g guid",
+            "more_s dynamic",
+            "mixed_s string",
+            "time_d real",
+            "RawData dynamic",
+            "_TimeReceived datetime"
+        ]
+    );
+    let mut schema = super::schema().clone();
+    schema.add_table(table);
+    let context = Context {
+        schema: &schema,
+        ..context()
+    };
+    let body = format!("{}\n{}\nnonsense", records[0], records[1]);
+    let decoded = crate::decode_into("Own_CL", crate::Naming::Suffixed, body.as_bytes(), &context).unwrap();
+    let of = |name| column(&decoded, "Own_CL", name);
+    assert_eq!(of("user_s"), ["ana", "bob"]);
+    assert_eq!(of("mixed_s"), ["1", "one"]);
+    assert_eq!(of("when_t"), ["2026-01-15T10:00:00+00:00", "2026-01-15T10:00:01+00:00"]);
+    assert_eq!(of("more_s"), [r#"{"a":1}"#, "null"]);
+    assert_eq!(of("TimeGenerated")[1], "2026-01-15T10:00:00+00:00");
+    assert_eq!((decoded.rejected, decoded.records), (1, 3));
+    // With the names of the columns themselves, values are converted to their types.
+    let exact = crate::decode_into(
+        "Syslog",
+        crate::Naming::Exact,
+        br#"[{"ProcessID":"12","SyslogMessage":"x","nowhere":1}]"#,
+        &context,
+    )
+    .unwrap();
+    assert_eq!(
+        (column(&exact, "Syslog", "ProcessID"), column(&exact, "Syslog", "SyslogMessage")),
+        (vec!["12".to_owned()], vec!["x".to_owned()])
+    );
+    assert!(crate::decode_into("Nowhere", crate::Naming::Exact, b"{}", &context).is_err());
+}
+
+#[test]
+fn firehose_records_are_unpacked() {
+    let subscription = json!({"messageType": "DATA_MESSAGE", "logGroup": "/aws/eks/c1/cluster", "logStream": "kube-apiserver-audit-0a", "logEvents": [{"message": event("a1", "")}]});
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gzip, subscription.to_string().as_bytes()).unwrap();
+    let base64 = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
+    let records = [
+        json!({"data": base64(&gzip.finish().unwrap())}),
+        json!({"data": "%"}),
+        json!({"data": base64(event("a2", "").as_bytes())}),
+    ];
+    let body = json!({"requestId": "q1", "timestamp": 1_768_471_226_000_i64, "records": records}).to_string();
+    let decoded = decode(
+        "kubernetes-audit",
+        body.as_bytes(),
+        &Context {
+            cluster: String::new(),
+            ..context()
+        },
+    )
+    .unwrap();
+    assert_eq!(column(&decoded, "KubernetesAudit", "AuditId"), ["a1", "a2"]);
+    assert_eq!(column(&decoded, "KubernetesAudit", "Cluster")[0], "c1");
+    assert_eq!((decoded.rejected, &*decoded.dead[0].reason), (1, "not a record of Firehose"));
+}

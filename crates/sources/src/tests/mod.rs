@@ -1,8 +1,12 @@
 //! Behaviour of the decoders as a user of the crate sees it.
 
 mod bad_input;
+mod documents;
 mod formats;
+mod masking;
+mod mutated;
 mod recorded;
+mod samples;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType};

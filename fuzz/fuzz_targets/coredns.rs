@@ -1,0 +1,4 @@
+//! Fuzz target of the source `coredns`.
+#![no_main]
+
+taffrail_fuzz::decoder!("coredns");

@@ -1,0 +1,4 @@
+//! Fuzz target of the source `etcd`.
+#![no_main]
+
+taffrail_fuzz::decoder!("etcd");

@@ -1,0 +1,4 @@
+//! Fuzz target of the source `flannel`.
+#![no_main]
+
+taffrail_fuzz::decoder!("flannel");

@@ -1,0 +1,4 @@
+//! Fuzz target of the source `haproxy`.
+#![no_main]
+
+taffrail_fuzz::decoder!("haproxy");

@@ -1,0 +1,4 @@
+//! Fuzz target of the source `kubernetes-audit`.
+#![no_main]
+
+taffrail_fuzz::decoder!("kubernetes-audit");

@@ -7,7 +7,7 @@
 //! | KQL | Arrow |
 //! |---|---|
 //! | bool, int, long, real | Boolean, Int32, Int64, Float64 |
-//! | decimal | Decimal128(38, 18) |
+//! | decimal | Decimal256(76, 34) |
 //! | string | Utf8View, never null: missing is `""` |
 //! | datetime, timespan | Int64: ticks of 100 ns, datetimes since 0001-01-01 |
 //! | guid | Utf8View |

@@ -15,7 +15,7 @@ pub(crate) fn read(scalar: &ScalarValue, ty: Type) -> Option<Value> {
         (Type::DateTime, ScalarValue::Int64(Some(value))) => Value::DateTime(*value),
         (Type::TimeSpan, ScalarValue::Int64(Some(value))) => Value::TimeSpan(*value),
         (Type::Real, ScalarValue::Float64(Some(value))) => Value::Real(*value),
-        (Type::Decimal, ScalarValue::Decimal128(Some(value), _, scale)) => Value::Decimal(decimal(*value, *scale)),
+        (Type::Decimal, ScalarValue::Decimal256(Some(value), ..)) => Value::Decimal(crate::functions::format::decimal(*value)),
         (Type::String, _) => Value::String(text(scalar)?),
         (Type::Guid, _) => Value::Guid(text(scalar)?),
         (Type::Dynamic, _) => Value::Dynamic(text(scalar)?),
@@ -33,18 +33,4 @@ pub(crate) fn empty(ty: Type) -> Value {
 
 fn text(scalar: &ScalarValue) -> Option<String> {
     scalar.try_as_str().flatten().map(str::to_owned)
-}
-
-fn decimal(value: i128, scale: i8) -> String {
-    let digits = value.unsigned_abs().to_string();
-    let sign = if value < 0 { "-" } else { "" };
-    let Some(scale) = usize::try_from(scale).ok().filter(|scale| *scale > 0) else {
-        return format!("{sign}{digits}");
-    };
-    let digits = format!("{digits:0>width$}", width = scale + 1);
-    let (whole, fraction) = digits.split_at(digits.len() - scale);
-    match fraction.trim_end_matches('0') {
-        "" => format!("{sign}{whole}"),
-        fraction => format!("{sign}{whole}.{fraction}"),
-    }
 }

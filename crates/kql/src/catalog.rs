@@ -142,6 +142,10 @@ pub trait Catalog: Send + Sync {
     fn is_planned(&self, _name: &str) -> bool {
         false
     }
+    /// Why a function of the reference has no meaning here, when that is so.
+    fn refusal(&self, _name: &str) -> Option<&'static str> {
+        None
+    }
 }
 
 /// A stored table, view or function as the binder sees it.

@@ -5,18 +5,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, StringViewBuilder};
-use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int32Type, Int64Type};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Decimal256Array, Float64Array, Int32Array, Int64Array, StringViewBuilder};
+use arrow::datatypes::{DataType, Decimal256Type, Float64Type, Int32Type, Int64Type, i256};
 use datafusion::common::{DataFusionError, Result, ScalarValue, exec_datafusion_err};
 use datafusion::logical_expr::ColumnarValue;
 use taffrail_kql::types::Type;
 
-/// Fraction digits of `decimal` in its query form.
-pub const DECIMAL_SCALE: i8 = 18;
-/// Digits of `decimal` in its query form.
-pub const DECIMAL_PRECISION: u8 = 38;
-/// One, as a `decimal`.
-pub const DECIMAL_ONE: i128 = 1_000_000_000_000_000_000;
+use super::decimal;
 
 /// A row-wise or vectorised implementation.
 pub type Kernel = fn(&Call<'_>) -> Result<ArrayRef>;
@@ -137,9 +132,9 @@ impl<'a> Call<'a> {
     }
 
     /// A `decimal` result.
-    pub fn decimals(&self, row: impl FnMut(usize) -> Option<i128>) -> Result<ArrayRef> {
-        let values: Decimal128Array = (0..self.rows).map(row).collect();
-        Ok(Arc::new(values.with_precision_and_scale(DECIMAL_PRECISION, DECIMAL_SCALE)?))
+    pub fn decimals(&self, row: impl FnMut(usize) -> Option<i256>) -> Result<ArrayRef> {
+        let values: Decimal256Array = (0..self.rows).map(row).collect();
+        Ok(Arc::new(values.with_precision_and_scale(decimal::PRECISION, decimal::SCALE)?))
     }
 
     /// A `string`, `guid` or `dynamic` result: `row` writes into the buffer; `None` is null (of `string`: empty).
@@ -292,7 +287,7 @@ impl<'a> Longs<'a> {
 pub enum Reals<'a> {
     Constant(Option<f64>),
     Real(&'a Float64Array),
-    Decimal(&'a Decimal128Array),
+    Decimal(&'a Decimal256Array),
     Whole(Longs<'a>),
 }
 
@@ -301,11 +296,11 @@ impl<'a> Reals<'a> {
         Ok(match value {
             ColumnarValue::Array(array) => match array.data_type() {
                 DataType::Float64 => Reals::Real(array.as_primitive::<Float64Type>()),
-                DataType::Decimal128(_, _) => Reals::Decimal(array.as_primitive::<Decimal128Type>()),
+                DataType::Decimal256(_, _) => Reals::Decimal(array.as_primitive::<Decimal256Type>()),
                 _ => Reals::Whole(Longs::new(value)?),
             },
             ColumnarValue::Scalar(ScalarValue::Float64(v)) => Reals::Constant(*v),
-            ColumnarValue::Scalar(ScalarValue::Decimal128(v, _, _)) => Reals::Constant(v.map(decimal_to_real)),
+            ColumnarValue::Scalar(ScalarValue::Decimal256(v, _, _)) => Reals::Constant(v.map(decimal::to_real)),
             _ => Reals::Whole(Longs::new(value)?),
         })
     }
@@ -316,7 +311,7 @@ impl<'a> Reals<'a> {
         match self {
             Reals::Constant(value) => *value,
             Reals::Real(array) => array.is_valid(row).then(|| array.value(row)),
-            Reals::Decimal(array) => array.is_valid(row).then(|| decimal_to_real(array.value(row))),
+            Reals::Decimal(array) => array.is_valid(row).then(|| decimal::to_real(array.value(row))),
             Reals::Whole(longs) => longs.get(row).map(|v| v as f64),
         }
     }
@@ -360,7 +355,7 @@ pub enum Datum<'a> {
     Int(i32),
     Long(i64),
     Real(f64),
-    Decimal(i128),
+    Decimal(i256),
     String(&'a str),
     DateTime(i64),
     TimeSpan(i64),
@@ -375,7 +370,7 @@ enum ValuesColumn<'a> {
     Long(Longs<'a>),
     Real(Reals<'a>),
     Bool(Bools<'a>),
-    Decimal(Option<&'a Decimal128Array>, Option<i128>),
+    Decimal(Option<&'a Decimal256Array>, Option<i256>),
 }
 
 /// A column of any type.
@@ -395,10 +390,10 @@ impl<'a> Values<'a> {
             Type::Real => ValuesColumn::Real(Reals::new(value)?),
             Type::String | Type::Guid | Type::Dynamic => ValuesColumn::Text(Text::new(value, ty == Type::String)?),
             Type::Decimal => match value {
-                ColumnarValue::Array(array) if matches!(array.data_type(), DataType::Decimal128(_, _)) => {
-                    ValuesColumn::Decimal(Some(array.as_primitive::<Decimal128Type>()), None)
+                ColumnarValue::Array(array) if matches!(array.data_type(), DataType::Decimal256(_, _)) => {
+                    ValuesColumn::Decimal(Some(array.as_primitive::<Decimal256Type>()), None)
                 }
-                ColumnarValue::Scalar(ScalarValue::Decimal128(v, _, _)) => ValuesColumn::Decimal(None, *v),
+                ColumnarValue::Scalar(ScalarValue::Decimal256(v, _, _)) => ValuesColumn::Decimal(None, *v),
                 ColumnarValue::Scalar(scalar) if scalar.is_null() => ValuesColumn::Decimal(None, None),
                 other => return Err(unexpected(other, "decimal")),
             },
@@ -430,26 +425,13 @@ impl<'a> Values<'a> {
     }
 
     /// As `decimal`, of any numeric type.
-    pub fn decimal(&self, row: usize) -> Option<i128> {
+    pub fn decimal(&self, row: usize) -> Option<i256> {
         match self.get(row) {
             Datum::Decimal(v) => Some(v),
-            Datum::Int(v) => Some(i128::from(v) * DECIMAL_ONE),
-            Datum::Long(v) => Some(i128::from(v) * DECIMAL_ONE),
-            Datum::Real(v) => real_to_decimal(v),
+            Datum::Int(v) => Some(decimal::whole(i64::from(v))),
+            Datum::Long(v) => Some(decimal::whole(v)),
+            Datum::Real(v) => decimal::of_real(v),
             _ => None,
         }
     }
-}
-
-/// The nearest `real`.
-pub fn decimal_to_real(value: i128) -> f64 {
-    super::format::decimal(value).parse().unwrap_or(f64::NAN)
-}
-
-/// The `decimal` with the digits that the shortest form of the `real` shows; `None` when it has none or does not fit.
-pub fn real_to_decimal(value: f64) -> Option<i128> {
-    if !value.is_finite() || value.abs() >= 1e20 {
-        return None;
-    }
-    super::parse::decimal(&format!("{value}"))
 }

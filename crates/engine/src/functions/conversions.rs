@@ -9,7 +9,8 @@ use datafusion::logical_expr::{Expr, lit, not, when};
 use taffrail_kql::catalog::{Argument, ArgumentError, Param, Resolved};
 use taffrail_kql::types::{Type, Value};
 
-use super::call::{Call, DECIMAL_ONE, Datum, real_to_decimal};
+use super::call::{Call, Datum};
+use super::decimal;
 use super::declare::{Scalar, built, custom, kernel, optional, plain};
 use super::dynamic::json;
 use super::{LowerError, calendar, format, parse};
@@ -226,7 +227,7 @@ fn to_long(c: &Call<'_>) -> Result<ArrayRef> {
         Datum::Int(v) => Some(i64::from(v)),
         Datum::Long(v) | Datum::DateTime(v) | Datum::TimeSpan(v) => Some(v),
         Datum::Real(v) => whole_of_real(v),
-        Datum::Decimal(v) => i64::try_from(v / DECIMAL_ONE).ok(),
+        Datum::Decimal(v) => decimal::to_long(v),
         Datum::String(v) if int => parse::int(v),
         Datum::String(v) => parse::long(v),
         Datum::Dynamic(v) if int => json::to_int(v),
@@ -242,7 +243,7 @@ fn to_real(c: &Call<'_>) -> Result<ArrayRef> {
         Datum::Int(v) => Some(f64::from(v)),
         Datum::Long(v) | Datum::DateTime(v) | Datum::TimeSpan(v) => Some(v as f64),
         Datum::Real(v) => Some(v),
-        Datum::Decimal(v) => Some(super::call::decimal_to_real(v)),
+        Datum::Decimal(v) => Some(decimal::to_real(v)),
         Datum::String(v) => parse::real(v),
         Datum::Dynamic(v) => json::to_real(v),
         Datum::Guid(_) | Datum::Null => None,
@@ -252,13 +253,13 @@ fn to_real(c: &Call<'_>) -> Result<ArrayRef> {
 fn to_decimal(c: &Call<'_>) -> Result<ArrayRef> {
     let value = c.value(0)?;
     c.decimals(|i| match value.get(i) {
-        Datum::Bool(v) => Some(i128::from(v) * DECIMAL_ONE),
-        Datum::Int(v) => Some(i128::from(v) * DECIMAL_ONE),
-        Datum::Long(v) | Datum::DateTime(v) | Datum::TimeSpan(v) => Some(i128::from(v) * DECIMAL_ONE),
-        Datum::Real(v) => real_to_decimal(v),
+        Datum::Bool(v) => Some(decimal::whole(i64::from(v))),
+        Datum::Int(v) => Some(decimal::whole(i64::from(v))),
+        Datum::Long(v) | Datum::DateTime(v) | Datum::TimeSpan(v) => Some(decimal::whole(v)),
+        Datum::Real(v) => decimal::of_real(v),
         Datum::Decimal(v) => Some(v),
-        Datum::String(v) => parse::decimal(v),
-        Datum::Dynamic(v) => parse::decimal(&json::as_text(v)),
+        Datum::String(v) => decimal::parse(v),
+        Datum::Dynamic(v) => decimal::parse(&json::as_text(v)),
         Datum::Guid(_) | Datum::Null => None,
     })
 }
@@ -270,7 +271,7 @@ fn to_bool(c: &Call<'_>) -> Result<ArrayRef> {
         Datum::Int(v) => Some(v != 0),
         Datum::Long(v) | Datum::DateTime(v) | Datum::TimeSpan(v) => Some(v != 0),
         Datum::Real(v) => Some(v != 0.0),
-        Datum::Decimal(v) => Some(v != 0),
+        Datum::Decimal(v) => Some(v != decimal::ZERO),
         Datum::String(v) => parse::bool(v),
         Datum::Dynamic(v) => json::to_bool(v),
         Datum::Guid(_) | Datum::Null => None,
@@ -282,7 +283,7 @@ fn ticks(value: Datum<'_>, read: fn(&str) -> Option<i64>) -> Option<i64> {
         Datum::Int(v) => Some(i64::from(v)),
         Datum::Long(v) | Datum::DateTime(v) | Datum::TimeSpan(v) => Some(v),
         Datum::Real(v) => whole_of_real(v),
-        Datum::Decimal(v) => i64::try_from(v / DECIMAL_ONE).ok(),
+        Datum::Decimal(v) => decimal::to_long(v),
         Datum::String(v) => read(v),
         Datum::Dynamic(v) => match json::kind(v) {
             json::Kind::Number => json::to_long(v),

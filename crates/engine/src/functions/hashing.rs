@@ -8,9 +8,8 @@ use sha2::Digest;
 use taffrail_kql::catalog::Param;
 use taffrail_kql::types::Type;
 
-use super::aggregates::distinct;
 use super::call::{Call, Datum};
-use super::declare::{Scalar, kernel, many, optional, plain};
+use super::declare::{Scalar, kernel, many, optional};
 use super::format;
 
 use Param::{Any, Integer};
@@ -32,6 +31,20 @@ pub static FUNCTIONS: &[Scalar] = &[
         hash,
     ),
     kernel(
+        "hash_combine",
+        "hash_combine(hash1, hash2, …) → long",
+        "Several hashes as one. The number is not the one that Azure Data Explorer gives, whose way is not published.",
+        many(&[Integer, Integer], Integer, Type::Long),
+        |c| combined(c, |value| if let Datum::Long(hash) = value { hash as u64 } else { 0 }),
+    ),
+    kernel(
+        "hash_many",
+        "hash_many(value1, value2, …) → long",
+        "The hashes of several values as one, as hash_combine() does it.",
+        many(&[Any, Any], Any, Type::Long),
+        |c| combined(c, of_datum),
+    ),
+    kernel(
         "hash_md5",
         "hash_md5(value) → string",
         "MD5 of a value.",
@@ -51,30 +64,6 @@ pub static FUNCTIONS: &[Scalar] = &[
         "SHA-256 of a value.",
         optional(&[Any], &[], Type::String),
         |c| digest(c, |bytes| hex::encode(sha2::Sha256::digest(bytes))),
-    ),
-    kernel(
-        "dcount_hll",
-        "dcount_hll(hll) → long",
-        "The number a kept distinct count stands for.",
-        plain(&[Param::Is(Type::Dynamic)], Type::Long),
-        |c| {
-            let kept = c.text(0)?;
-            c.longs(|i| distinct::counted(kept.get(i)?))
-        },
-    )
-    .named_as(taffrail_kql::catalog::Naming::Prefix("dcount_hll")),
-    kernel(
-        "hll_merge",
-        "hll_merge(hll, …) → dynamic",
-        "Several distinct counts as one.",
-        many(&[Param::Is(Type::Dynamic)], Param::Is(Type::Dynamic), Type::Dynamic),
-        |c| {
-            let kept = (0..c.count()).map(|index| c.text(index)).collect::<Result<Vec<_>>>()?;
-            c.texts(|i, out| {
-                out.push_str(&distinct::merged(kept.iter().filter_map(|text| text.get(i)))?);
-                Some(())
-            })
-        },
     ),
 ];
 
@@ -159,6 +148,14 @@ fn hash(c: &Call<'_>) -> Result<ArrayRef> {
     let value = c.value(0)?;
     let modulo = if c.count() > 1 { Some(c.long(1)?) } else { None };
     c.longs(|i| reduced(of_datum(value.get(i)), modulo.and_then(|modulo| modulo.get(i))))
+}
+
+fn combined(c: &Call<'_>, hash: impl Fn(Datum<'_>) -> u64) -> Result<ArrayRef> {
+    let values = c.values(0)?;
+    c.longs(|i| {
+        let bytes: Vec<u8> = values.iter().flat_map(|column| hash(column.get(i)).to_le_bytes()).collect();
+        Some(xxhash64(&bytes) as i64)
+    })
 }
 
 fn digest(c: &Call<'_>, digest: impl Fn(&[u8]) -> String) -> Result<ArrayRef> {

@@ -7,9 +7,9 @@ use datafusion::common::Result;
 use taffrail_kql::catalog::{Argument, ArgumentError, Param, Resolved};
 use taffrail_kql::types::Type;
 
-use super::call::{Call, DECIMAL_ONE, Datum};
+use super::call::{Call, Datum};
 use super::declare::{Scalar, custom, kernel, optional, plain, volatile};
-use super::{calendar, format};
+use super::{calendar, decimal, format};
 
 use Param::{Any, Integer, Is, Number};
 
@@ -258,27 +258,6 @@ pub static FUNCTIONS: &[Scalar] = &[
             c.longs(|i| a.get(i).map(|v| i64::from(v.count_ones())))
         },
     ),
-    kernel(
-        "beta_cdf",
-        "beta_cdf(x, alpha, beta) → real",
-        "The beta distribution's cumulative probability.",
-        plain(&[REAL, REAL, REAL], Type::Real),
-        |c| beta(c, |x, a, b| (0.0..=1.0).contains(&x).then(|| beta_probability(x, a, b))),
-    ),
-    kernel(
-        "beta_inv",
-        "beta_inv(probability, alpha, beta) → real",
-        "The value whose cumulative probability it is.",
-        plain(&[REAL, REAL, REAL], Type::Real),
-        |c| beta(c, |p, a, b| (0.0..=1.0).contains(&p).then(|| beta_inverse(p, a, b))),
-    ),
-    kernel(
-        "beta_pdf",
-        "beta_pdf(x, alpha, beta) → real",
-        "The beta distribution's density.",
-        plain(&[REAL, REAL, REAL], Type::Real),
-        |c| beta(c, |x, a, b| (0.0..=1.0).contains(&x).then(|| beta_density(x, a, b))),
-    ),
     volatile(
         "rand",
         "rand(n) → real",
@@ -415,10 +394,12 @@ fn binned(c: &Call<'_>, fixed: bool) -> Result<ArrayRef> {
             let size = if c.count() > 1 { Some(c.value(1)?) } else { None };
             let fixed = if fixed { Some(c.value(2)?) } else { None };
             c.decimals(|i| {
-                let size = size.map_or(Some(DECIMAL_ONE), |size| size.decimal(i)).filter(|size| *size > 0)?;
-                let fixed = fixed.map_or(Some(0), |fixed| fixed.decimal(i))?;
+                let size = size
+                    .map_or(Some(decimal::ONE), |size| size.decimal(i))
+                    .filter(|size| *size > decimal::ZERO)?;
+                let fixed = fixed.map_or(Some(decimal::ZERO), |fixed| fixed.decimal(i))?;
                 let above = value.decimal(i)?.checked_sub(fixed)?;
-                above.checked_sub(above.rem_euclid(size))?.checked_add(fixed)
+                above.checked_sub(decimal::remainder(above, size)?)?.checked_add(fixed)
             })
         }
         returns => {
@@ -468,7 +449,11 @@ fn ceiling(c: &Call<'_>) -> Result<ArrayRef> {
             let value = c.value(0)?;
             c.decimals(|i| {
                 let value = value.decimal(i)?;
-                value.checked_add((DECIMAL_ONE - value.rem_euclid(DECIMAL_ONE)) % DECIMAL_ONE)
+                let above = decimal::remainder(value, decimal::ONE)?;
+                if above == decimal::ZERO {
+                    return Some(value);
+                }
+                value.checked_add(decimal::ONE.checked_sub(above)?)
             })
         }
         _ => {
@@ -483,7 +468,7 @@ fn abs(c: &Call<'_>) -> Result<ArrayRef> {
         Type::Real => real(c, f64::abs),
         Type::Decimal => {
             let value = c.value(0)?;
-            c.decimals(|i| value.decimal(i).map(i128::abs))
+            c.decimals(|i| value.decimal(i).map(|v| v.wrapping_abs()))
         }
         _ => {
             let value = c.long(0)?;
@@ -497,7 +482,7 @@ fn negate(c: &Call<'_>) -> Result<ArrayRef> {
         Type::Real => real(c, |v| -v),
         Type::Decimal => {
             let value = c.value(0)?;
-            c.decimals(|i| value.decimal(i).map(|v| -v))
+            c.decimals(|i| value.decimal(i).map(|v| v.wrapping_neg()))
         }
         _ => {
             let value = c.long(0)?;
@@ -625,7 +610,7 @@ fn format_bytes(c: &Call<'_>) -> Result<ArrayRef> {
             Datum::Int(v) => f64::from(v),
             Datum::Long(v) => v as f64,
             Datum::Real(v) => v,
-            Datum::Decimal(v) => super::call::decimal_to_real(v),
+            Datum::Decimal(v) => decimal::to_real(v),
             _ => return None,
         };
         let base = base.get(i)? as f64;
@@ -651,66 +636,4 @@ fn format_bytes(c: &Call<'_>) -> Result<ArrayRef> {
         out.push_str(UNITS.get(unit?)?);
         Some(())
     })
-}
-
-/// Null outside of the function's domain, NaN for a shape that is not positive.
-fn beta(c: &Call<'_>, f: impl Fn(f64, f64, f64) -> Option<f64>) -> Result<ArrayRef> {
-    let (x, a, b) = (c.real(0)?, c.real(1)?, c.real(2)?);
-    c.reals(|i| {
-        let (a, b) = (a.get(i)?, b.get(i)?);
-        let value = f(x.get(i)?, a, b)?;
-        Some(if a > 0.0 && b > 0.0 { value } else { f64::NAN })
-    })
-}
-
-fn log_beta(a: f64, b: f64) -> f64 {
-    log_gamma(a) + log_gamma(b) - log_gamma(a + b)
-}
-
-fn beta_density(x: f64, a: f64, b: f64) -> f64 {
-    ((a - 1.0) * x.ln() + (b - 1.0) * (1.0 - x).ln() - log_beta(a, b)).exp()
-}
-
-/// The regularized incomplete beta function, by its continued fraction (Lentz's way).
-fn beta_probability(x: f64, a: f64, b: f64) -> f64 {
-    if x <= 0.0 || x >= 1.0 {
-        return x.clamp(0.0, 1.0);
-    }
-    if x > (a + 1.0) / (a + b + 2.0) {
-        return 1.0 - beta_probability(1.0 - x, b, a);
-    }
-    let tiny = 1e-300;
-    let safe = |v: f64| if v.abs() < tiny { tiny } else { v };
-    let mut c = 1.0;
-    let mut d = 1.0 / safe(1.0 - (a + b) * x / (a + 1.0));
-    let mut fraction = d;
-    for m in 1..500 {
-        let m = f64::from(m);
-        for step in [
-            m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m)),
-            -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0)),
-        ] {
-            d = 1.0 / safe(1.0 + step * d);
-            c = safe(1.0 + step / c);
-            fraction *= c * d;
-        }
-        if (c * d - 1.0).abs() < 1e-16 {
-            break;
-        }
-    }
-    (a * x.ln() + b * (1.0 - x).ln() - log_beta(a, b)).exp() / a * fraction
-}
-
-/// By halving: the function only grows.
-fn beta_inverse(probability: f64, a: f64, b: f64) -> f64 {
-    let (mut low, mut high) = (0.0, 1.0);
-    for _ in 0..200 {
-        let middle = (low + high) / 2.0;
-        if beta_probability(middle, a, b) < probability {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    (low + high) / 2.0
 }

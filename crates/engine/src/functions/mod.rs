@@ -14,6 +14,7 @@ pub mod calendar;
 pub mod call;
 pub mod conversions;
 pub mod dates;
+pub mod decimal;
 pub mod declare;
 pub mod dynamic;
 pub mod encoding;
@@ -21,16 +22,21 @@ pub mod format;
 pub mod geo;
 pub mod hashing;
 pub mod ip;
+pub mod markup;
 pub mod math;
 pub mod operators;
 pub mod parse;
 pub mod parsing;
+pub mod records;
 pub mod regex;
 pub mod registry;
 pub mod series;
+pub mod sketches;
+pub mod statistics;
 pub mod strings;
 pub mod text_match;
 pub mod units;
+pub mod user_agent;
 pub mod windows;
 
 use std::sync::Arc;
@@ -60,7 +66,7 @@ pub fn arrow_type(ty: Type) -> DataType {
         Type::Int => DataType::Int32,
         Type::Long | Type::DateTime | Type::TimeSpan => DataType::Int64,
         Type::Real => DataType::Float64,
-        Type::Decimal => DataType::Decimal128(call::DECIMAL_PRECISION, call::DECIMAL_SCALE),
+        Type::Decimal => DataType::Decimal256(decimal::PRECISION, decimal::SCALE),
         Type::String | Type::Guid | Type::Dynamic => DataType::Utf8View,
     }
 }
@@ -73,7 +79,7 @@ pub fn scalar_value(value: &Value) -> ScalarValue {
         Value::Int(v) => ScalarValue::Int32(Some(*v)),
         Value::Long(v) | Value::DateTime(v) | Value::TimeSpan(v) => ScalarValue::Int64(Some(*v)),
         Value::Real(v) => ScalarValue::Float64(Some(*v)),
-        Value::Decimal(v) => ScalarValue::Decimal128(parse::decimal(v), call::DECIMAL_PRECISION, call::DECIMAL_SCALE),
+        Value::Decimal(v) => ScalarValue::Decimal256(decimal::parse(v), decimal::PRECISION, decimal::SCALE),
         Value::String(v) | Value::Guid(v) => ScalarValue::Utf8View(Some(v.clone())),
         Value::Dynamic(v) => {
             let mut json = String::new();
@@ -88,7 +94,7 @@ fn null_value(ty: Type) -> ScalarValue {
         Type::Int => ScalarValue::Int32(None),
         Type::Long | Type::DateTime | Type::TimeSpan => ScalarValue::Int64(None),
         Type::Real => ScalarValue::Float64(None),
-        Type::Decimal => ScalarValue::Decimal128(None, call::DECIMAL_PRECISION, call::DECIMAL_SCALE),
+        Type::Decimal => ScalarValue::Decimal256(None, decimal::PRECISION, decimal::SCALE),
         Type::String => ScalarValue::Utf8View(Some(String::new())),
         Type::Guid | Type::Dynamic => ScalarValue::Utf8View(None),
     }

@@ -13,7 +13,8 @@ use taffrail_kql::catalog::Param;
 use taffrail_kql::syntax::ast::{BinaryOp, ListOp};
 use taffrail_kql::types::Type;
 
-use super::call::{Call, DECIMAL_ONE};
+use super::call::Call;
+use super::decimal;
 use super::declare::{Scalar, kernel, many, plain};
 use super::dynamic::{json, path as paths};
 use super::{LowerError, arrow_type, calendar, registry};
@@ -83,23 +84,23 @@ pub static FUNCTIONS: &[Scalar] = &[
     )
     .hidden(),
     kernel("$decimal_add", "a + b", "Decimals.", plain(ANY2, Type::Decimal), |c| {
-        decimal_op(c, i128::checked_add)
+        decimal_op(c, i256::checked_add)
     })
     .hidden(),
     kernel("$decimal_subtract", "a - b", "Decimals.", plain(ANY2, Type::Decimal), |c| {
-        decimal_op(c, i128::checked_sub)
+        decimal_op(c, i256::checked_sub)
     })
     .hidden(),
     kernel("$decimal_multiply", "a * b", "Decimals.", plain(ANY2, Type::Decimal), |c| {
-        decimal_op(c, decimal_multiply)
+        decimal_op(c, decimal::multiply)
     })
     .hidden(),
     kernel("$decimal_divide", "a / b", "Decimals.", plain(ANY2, Type::Decimal), |c| {
-        decimal_op(c, decimal_divide)
+        decimal_op(c, decimal::divide)
     })
     .hidden(),
     kernel("$decimal_modulo", "a % b", "Decimals.", plain(ANY2, Type::Decimal), |c| {
-        decimal_op(c, i128::checked_rem_euclid)
+        decimal_op(c, decimal::remainder)
     })
     .hidden(),
     kernel("$real_eq", "a == b", "NaN equals nothing.", plain(ANY2, Type::Bool), |c| {
@@ -162,22 +163,9 @@ fn span_by_real(c: &Call<'_>, op: impl Fn(f64, f64) -> f64) -> Result<ArrayRef> 
     })
 }
 
-fn decimal_op(c: &Call<'_>, op: impl Fn(i128, i128) -> Option<i128>) -> Result<ArrayRef> {
+fn decimal_op(c: &Call<'_>, op: impl Fn(i256, i256) -> Option<i256>) -> Result<ArrayRef> {
     let (a, b) = (c.value(0)?, c.value(1)?);
-    c.decimals(|i| op(a.decimal(i)?, b.decimal(i)?).filter(|v| v.unsigned_abs() < 10u128.pow(38)))
-}
-
-fn decimal_multiply(a: i128, b: i128) -> Option<i128> {
-    let product = i256::from_i128(a).checked_mul(i256::from_i128(b))?;
-    product.checked_div(i256::from_i128(DECIMAL_ONE))?.to_i128()
-}
-
-fn decimal_divide(a: i128, b: i128) -> Option<i128> {
-    if b == 0 {
-        return None;
-    }
-    let scaled = i256::from_i128(a).checked_mul(i256::from_i128(DECIMAL_ONE))?;
-    scaled.checked_div(i256::from_i128(b))?.to_i128()
+    c.decimals(|i| op(a.decimal(i)?, b.decimal(i)?).and_then(decimal::checked))
 }
 
 fn real_equal(c: &Call<'_>, equal: bool) -> Result<ArrayRef> {

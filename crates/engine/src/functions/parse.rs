@@ -56,43 +56,6 @@ pub fn bool(text: &str) -> Option<bool> {
     }
 }
 
-/// `todecimal("1.5")`: digits beyond the 18th of the fraction are cut
-pub fn decimal(text: &str) -> Option<i128> {
-    let text = text.trim();
-    let (mantissa, exponent) = match text.find(['e', 'E']) {
-        Some(at) => (text.get(..at)?, text.get(at + 1..)?.parse::<i32>().ok()?),
-        None => (text, 0),
-    };
-    let (negative, digits) = match mantissa.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, mantissa.strip_prefix('+').unwrap_or(mantissa)),
-    };
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    if whole.is_empty() && fraction.is_empty() || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let mut value: i128 = 0;
-    let mut scale = 18i32.checked_add(exponent)?.checked_sub(i32::try_from(fraction.len()).ok()?)?;
-    for digit in whole.bytes().chain(fraction.bytes()) {
-        let next = value.checked_mul(10).and_then(|v| v.checked_add(i128::from(digit - b'0')));
-        match next {
-            Some(next) => value = next,
-            // Only the fraction may lose digits.
-            None if scale < 0 => scale += 1,
-            None => return None,
-        }
-    }
-    while scale > 0 {
-        value = value.checked_mul(10)?;
-        scale -= 1;
-    }
-    while scale < 0 && value != 0 {
-        value /= 10;
-        scale += 1;
-    }
-    (value.unsigned_abs() < 10u128.pow(38)).then_some(if negative { -value } else { value })
-}
-
 /// A guid in any of the usual forms, as lower case with hyphens.
 pub fn guid(text: &str) -> Option<String> {
     uuid::Uuid::try_parse(text.trim()).ok().map(|id| id.hyphenated().to_string())
@@ -340,7 +303,6 @@ pub fn timespan(text: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::call::DECIMAL_ONE;
     use super::super::format;
     use super::*;
 
@@ -399,7 +361,5 @@ mod tests {
         assert_eq!(real("INF"), None);
         assert_eq!(bool("tRuE"), Some(true));
         assert_eq!(bool("1.0"), None);
-        assert_eq!(decimal("-1.5"), Some(-3 * DECIMAL_ONE / 2));
-        assert_eq!(decimal("3.14159265358979323846"), Some(3_141_592_653_589_793_238));
     }
 }

@@ -9,6 +9,7 @@ use taffrail_kql::catalog::{Argument, ArgumentError, Param, Resolved};
 use taffrail_kql::types::{Type, Value};
 
 use super::call::Call;
+use super::decimal;
 use super::declare::{Scalar, built, custom, kernel, plain};
 use super::dynamic::json;
 use crate::error::LowerError;
@@ -39,6 +40,13 @@ pub static FUNCTIONS: &[Scalar] = &[
         "The parts of a file path.",
         plain(&[S], Type::Dynamic),
         parse_path,
+    ),
+    kernel(
+        "parse_version",
+        "parse_version(version) → decimal",
+        "A version as a number that compares as versions do.",
+        plain(&[S], Type::Decimal),
+        parse_version,
     ),
     kernel(
         "parse_csv",
@@ -175,13 +183,9 @@ fn parse_path(c: &Call<'_>) -> Result<ArrayRef> {
             None => ("", rest),
         };
         let folder = directory.rsplit(separators).next().unwrap_or_default();
-        let root = if scheme.is_empty() {
-            match directory.split(separators).next() {
-                Some(first) if first.ends_with(':') => first,
-                _ => "",
-            }
-        } else {
-            ""
+        let root = match directory.split(separators).next() {
+            Some(first) if first.ends_with(':') => first,
+            _ => "",
         };
         let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
         let parts = [
@@ -195,6 +199,26 @@ fn parse_path(c: &Call<'_>) -> Result<ArrayRef> {
         ];
         write_object(parts, out);
         Some(())
+    })
+}
+
+/// Up to four parts of up to eight digits; missing ones are zeros.
+fn parse_version(c: &Call<'_>) -> Result<ArrayRef> {
+    let version = c.text(0)?;
+    c.decimals(|i| {
+        let parts: Vec<&str> = version.get(i)?.split('.').collect();
+        if parts.len() > 4 {
+            return None;
+        }
+        let mut value = 0i128;
+        for index in 0..4 {
+            let part = parts.get(index).copied().unwrap_or("0");
+            if part.is_empty() || part.len() > 8 || !part.bytes().all(|b| b.is_ascii_digit()) {
+                return None;
+            }
+            value = value * 100_000_000 + part.parse::<i128>().ok()?;
+        }
+        decimal::parse(&value.to_string())
     })
 }
 

@@ -31,6 +31,12 @@ fn tables() -> impl Iterator<Item = &'static Scalar> {
         super::geo::H3,
         super::geo::S2,
         super::hashing::FUNCTIONS,
+        super::sketches::FUNCTIONS,
+        super::records::FUNCTIONS,
+        super::statistics::FUNCTIONS,
+        super::text_match::SEARCHES,
+        super::markup::FUNCTIONS,
+        super::user_agent::FUNCTIONS,
         super::ip::FUNCTIONS,
         super::parsing::FUNCTIONS,
         super::units::FUNCTIONS,
@@ -84,6 +90,10 @@ impl Catalog for Registry {
 
     fn is_planned(&self, name: &str) -> bool {
         known_but_unsupported(name)
+    }
+
+    fn refusal(&self, name: &str) -> Option<&'static str> {
+        REFUSED.iter().find(|(names, _)| names.contains(&name)).map(|(_, reason)| *reason)
     }
 }
 
@@ -221,6 +231,25 @@ pub fn known_but_unsupported(name: &str) -> bool {
 /// Kept as `Arc` for callers that hold on to a function.
 pub type SharedFunction = Arc<ScalarUDF>;
 
+/// Functions that ask for what only Azure Data Explorer has.
+static REFUSED: &[(&[&str], &str)] = &[
+    (
+        &["extent_id", "extentid", "extent_tags"],
+        "extents are the shards of Azure Data Explorer, and rows here do not know their file",
+    ),
+    (
+        &["cursor_after", "cursor_before_or_at", "cursor_current", "current_cursor"],
+        "database cursors belong to Azure Data Explorer; ingestion_time() says when a row arrived",
+    ),
+    (&["rowstore_ordinal_range"], "row stores belong to Azure Data Explorer"),
+    (&["current_node_id"], "there is one node"),
+    (
+        &["current_principal", "current_principal_details", "current_principal_is_member_of"],
+        "a query is not told who asks; users and their roles are in the server's API",
+    ),
+    (&["stored_query_result"], "results of queries are not stored"),
+];
+
 static NOT_YET: &[&str] = &[
     "activity_counts_metrics",
     "activity_engagement",
@@ -228,16 +257,10 @@ static NOT_YET: &[&str] = &[
     "autocluster",
     "bag_unpack",
     "basket",
-    "bin_auto",
     "cosmosdb_sql_request",
-    "cursor_after",
-    "cursor_before_or_at",
     "dcount_intersect",
     "diffpatterns",
     "diffpatterns_text",
-    "estimate_data_size",
-    "extent_id",
-    "extent_tags",
     "funnel_sequence",
     "funnel_sequence_completion",
     "geo_angle",
@@ -267,52 +290,19 @@ static NOT_YET: &[&str] = &[
     "mysql_request",
     "narrow",
     "new_activity_metrics",
-    "parse_user_agent",
-    "parse_version",
-    "parse_xml",
-    "percentile_tdigest",
-    "percentiles_array_tdigest",
-    "percentrank_tdigest",
     "pivot",
     "postgresql_request",
     "preview",
     "python",
-    "rank_tdigest",
     "rolling_percentile",
     "rows_near",
     "schema_merge",
     "sequence_detect",
-    "series_decompose",
-    "series_decompose_anomalies",
-    "series_decompose_forecast",
-    "series_fft",
-    "series_fit_2lines",
-    "series_fit_2lines_dynamic",
-    "series_fit_poly",
-    "series_ifft",
     "series_mv_if_anomalies",
     "series_mv_oc_anomalies",
-    "series_outliers",
-    "series_periods_detect",
-    "series_periods_validate",
     "session_count",
     "sliding_window_counts",
     "sql_request",
-    "tdigest",
-    "tdigest_merge",
-    "merge_tdigest",
-    "current_principal",
-    "current_principal_details",
-    "current_principal_is_member_of",
-    "current_cluster_endpoint",
-    "current_database",
-    "ingestion_time",
-    "rowstore_ordinal_range",
-    "database",
-    "cluster",
     "external_table",
-    "stored_query_result",
     "column_names_of",
-    "hash_combine",
-    "hash_many",
 ];

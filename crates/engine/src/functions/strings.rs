@@ -230,21 +230,25 @@ fn indexof(c: &Call<'_>) -> Result<ArrayRef> {
     let (text, lookup) = (c.text(0)?, c.text(1)?);
     let (start, length, occurrence) = (c.optional_long(2, 0)?, c.optional_long(3, -1)?, c.optional_long(4, 1)?);
     c.longs(|i| {
-        let (part, first) = window(text.get(i)?, start.get(i)?, length.get(i)?)?;
-        let lookup = lookup.get(i)?;
+        let (text, lookup, length) = (text.get(i)?, lookup.get(i)?, length.get(i)?);
         let mut left = occurrence.get(i)?;
         if left < 1 {
             return None;
         }
-        let mut from = 0;
-        while let Some(at) = part.get(from..).and_then(|rest| rest.find(lookup)).map(|at| at + from) {
+        let (mut part, mut first) = window(text, start.get(i)?, length)?;
+        loop {
+            let Some(at) = part.find(lookup) else { return Some(-1) };
+            let found = first + part.get(..at)?.chars().count() as i64;
             left -= 1;
             if left == 0 {
-                return Some(first + part.get(..at)?.chars().count() as i64);
+                return Some(found);
             }
-            from = at + part.get(at..)?.chars().next().map_or(1, char::len_utf8);
+            // Each search sees as many characters as the first.
+            match window(text, found + 1, length) {
+                Some(next) if !next.0.is_empty() => (part, first) = next,
+                _ => return Some(-1),
+            }
         }
-        Some(-1)
     })
 }
 

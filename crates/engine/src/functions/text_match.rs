@@ -47,6 +47,15 @@ pub static FUNCTIONS: &[Scalar] = operators! {
     "$equals" Whole false;
 };
 
+/// Searches that are functions.
+pub static SEARCHES: &[Scalar] = &[kernel(
+    "has_any_index",
+    "has_any_index(source, values) → long",
+    "Which of the values the text has as a term first, or -1.",
+    plain(&[TEXT, Param::Is(Type::Dynamic)], Type::Long),
+    has_any_index,
+)];
+
 /// Where the needle must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -274,6 +283,25 @@ fn has_any(c: &Call<'_>) -> Result<ArrayRef> {
 
 fn has_all(c: &Call<'_>) -> Result<ArrayRef> {
     over_list(c, Place::Term, true)
+}
+
+fn has_any_index(c: &Call<'_>) -> Result<ArrayRef> {
+    let (text, values) = (c.text(0)?, [c.text(1)?]);
+    let prepare = |row| -> Vec<Needle> {
+        items(c, row, &values)
+            .iter()
+            .map(|item| Needle::new(item, Place::Term, false))
+            .collect()
+    };
+    let constant = values.iter().all(Text::is_constant).then(|| prepare(0));
+    c.longs(|row| {
+        let text = text.get(row).unwrap_or_default();
+        let found = match &constant {
+            Some(needles) => needles.iter().position(|needle| needle.matches(text)),
+            None => prepare(row).iter().position(|needle| needle.matches(text)),
+        };
+        Some(found.map_or(-1, |at| at as i64))
+    })
 }
 
 fn in_tilde(c: &Call<'_>) -> Result<ArrayRef> {

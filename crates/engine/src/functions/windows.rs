@@ -6,7 +6,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Decimal128Array, Float64Array, Int32Array, Int64Array};
+use arrow::array::{Array, ArrayRef, Decimal256Array, Float64Array, Int32Array, Int64Array};
 use arrow::compute::{concat, interleave};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue};
@@ -18,8 +18,8 @@ use datafusion::logical_expr::{
 use taffrail_kql::catalog::{Argument, ArgumentError, Function, FunctionKind, Naming, Resolve, Resolved, Signature as KqlSignature};
 use taffrail_kql::types::Type;
 
-use super::call::{DECIMAL_PRECISION, DECIMAL_SCALE, Datum, Values};
-use super::{LowerError, arrow_type};
+use super::call::{Datum, Values};
+use super::{LowerError, arrow_type, decimal};
 
 type Evaluate = fn(&Rows<'_>) -> Result<ArrayRef>;
 
@@ -353,18 +353,18 @@ fn row_cumsum(rows: &Rows<'_>) -> Result<ArrayRef> {
             Ok(Arc::new(sums.collect::<Float64Array>()))
         }
         Type::Decimal => {
-            let mut sum = 0i128;
+            let mut sum = decimal::ZERO;
             let sums = (0..rows.count).map(|row| {
                 if rows.restarts(1, row) {
-                    sum = 0;
+                    sum = decimal::ZERO;
                 }
                 if let Datum::Decimal(v) = rows.get(0, row) {
                     sum = sum.wrapping_add(v);
                 }
                 Some(sum)
             });
-            let sums: Decimal128Array = sums.collect();
-            Ok(Arc::new(sums.with_precision_and_scale(DECIMAL_PRECISION, DECIMAL_SCALE)?))
+            let sums: Decimal256Array = sums.collect();
+            Ok(Arc::new(sums.with_precision_and_scale(decimal::PRECISION, decimal::SCALE)?))
         }
         ty => {
             let mut sum = 0i64;

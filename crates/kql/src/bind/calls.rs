@@ -94,6 +94,14 @@ impl Binder<'_> {
                 .with_help(format!("write '| evaluate {}(...)'", name.text));
             return self.report(problem);
         }
+        if let Some(reason) = catalog.refusal(&name.text) {
+            let problem = Diagnostic::error(
+                Code::NotSupported,
+                name.span,
+                format!("{}() has no meaning here: {reason}", name.text),
+            );
+            return self.report(problem);
+        }
         if catalog.is_planned(&name.text) {
             let problem = Diagnostic::error(Code::NotSupported, name.span, format!("not yet supported: {}()", name.text));
             return self.report(problem);

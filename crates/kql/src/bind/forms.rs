@@ -30,6 +30,8 @@ pub(crate) const FORMS: &[(&str, &str)] = &[
     ("ingestion_time", "ingestion_time()"),
     ("bin_auto", "bin_auto(value)"),
     ("pack_all", "pack_all([ignore_null_empty])"),
+    ("bag_pack_columns", "bag_pack_columns(column, ...)"),
+    ("iscolumnexists", "iscolumnexists(columnName)"),
     ("table", "table(name)"),
 ];
 
@@ -60,6 +62,8 @@ impl Binder<'_> {
             },
             "bin_auto" => self.bin_auto(name, &values, span, ctx),
             "pack_all" => self.pack_all(name, &values, span, ctx),
+            "bag_pack_columns" => self.bag_pack_columns(name, &values, span, ctx),
+            "iscolumnexists" => self.column_exists(name, &values, span, ctx),
             "gettype" => self.get_type(name, arguments, span, ctx)?,
             "materialize" | "table" => self.table_for_value(&name.text, span),
             _ => return None,
@@ -228,6 +232,34 @@ impl Binder<'_> {
             Some(column) => self.column_use(column, span),
             None => self.expr(default, ctx),
         }
+    }
+
+    fn column_exists(&mut self, name: &ast::Name, values: &[&ast::Expr], span: Span, ctx: &Ctx<'_>) -> Bound<Expr> {
+        let [column] = values else {
+            return self.wrong_count(name, "1 argument", values.len());
+        };
+        let column = self.expr(column, &Ctx::constant(ctx.scope))?;
+        let Some(text) = constant::text(&column) else {
+            return self.error(Code::Arguments, column.span, "the name of the column must be a constant string");
+        };
+        Ok(Expr::literal(Value::Bool(ctx.find(text).is_some()), self.place(span)))
+    }
+
+    /// `bag_pack_columns(a, b)`: `bag_pack('a', a, 'b', b)`
+    fn bag_pack_columns(&mut self, name: &ast::Name, values: &[&ast::Expr], span: Span, ctx: &Ctx<'_>) -> Bound<Expr> {
+        if values.is_empty() {
+            return self.wrong_count(name, "at least 1 argument", 0);
+        }
+        let function = self.needed(FunctionKind::Scalar, "bag_pack", span)?;
+        let mut args = Vec::with_capacity(values.len() * 2);
+        for value in values {
+            let Some(column) = self.name_of(value) else {
+                return self.error(Code::Arguments, value.span, "bag_pack_columns() takes names of columns");
+            };
+            args.push(Expr::literal(Value::String(column), self.place(value.span)));
+            args.push(self.expr(value, ctx)?);
+        }
+        self.catalog_call(function, args, &[], name.span, span)
     }
 
     /// `bin` with the size (and origin) that `set query_bin_auto_size`, `query_bin_auto_at` say.

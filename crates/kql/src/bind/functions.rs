@@ -92,6 +92,10 @@ impl Binder<'_> {
                     }
                 },
                 None => {
+                    // A parameter that is given by name is not counted.
+                    while given.get(position).is_some_and(Option::is_some) {
+                        position += 1;
+                    }
                     position += 1;
                     position - 1
                 }

@@ -50,10 +50,15 @@ impl Binder<'_> {
             return self.name_of(&arguments.first()?.value);
         }
         let catalog = self.env.catalog;
-        let function = catalog
-            .function(FunctionKind::Aggregate, name)
-            .or_else(|| catalog.function(FunctionKind::Scalar, name))
-            .or_else(|| catalog.function(FunctionKind::Window, name))?;
+        // Of two functions of one name, the aggregate has one argument (`hll_merge`).
+        let aggregate = catalog.function(FunctionKind::Aggregate, name);
+        let scalar = catalog.function(FunctionKind::Scalar, name);
+        let first = if arguments.len() > 1 && scalar.is_some() {
+            scalar
+        } else {
+            aggregate
+        };
+        let function = first.or(scalar).or_else(|| catalog.function(FunctionKind::Window, name))?;
         match function.naming {
             Naming::Positional | Naming::Columns => None,
             Naming::Argument => self.name_of(&arguments.first()?.value),

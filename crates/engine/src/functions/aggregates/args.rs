@@ -291,3 +291,13 @@ pub fn kept(args: &[Argument<'_>]) -> Outcome {
 pub fn keptif(args: &[Argument<'_>]) -> Outcome {
     dcountif(args).map(|resolved| Resolved::one(resolved.params, Type::Dynamic))
 }
+
+/// `tdigest(x [, weight])`
+pub fn digested(args: &[Argument<'_>]) -> Outcome {
+    let value = percentile_value(args)?;
+    match args.len() {
+        1 => Ok(Resolved::one(vec![value], Type::Dynamic)),
+        2 => Ok(Resolved::one(vec![value, Type::Long], Type::Dynamic)),
+        _ => Err(wrong_count("expected a value and perhaps a weight")),
+    }
+}

@@ -5,6 +5,7 @@
 
 mod args;
 mod collect;
+pub(crate) mod digest;
 pub(crate) mod distinct;
 mod numbers;
 mod percentiles;

@@ -2,7 +2,10 @@
 
 use taffrail_kql::types::Type;
 
-use super::super::call::{DECIMAL_ONE, Datum, Values};
+use arrow::datatypes::i256;
+
+use super::super::call::{Datum, Values};
+use super::super::decimal;
 use super::state::{Cell, State};
 
 fn number(value: Datum<'_>) -> Option<f64> {
@@ -10,7 +13,7 @@ fn number(value: Datum<'_>) -> Option<f64> {
         Datum::Int(v) => Some(f64::from(v)),
         Datum::Long(v) | Datum::DateTime(v) | Datum::TimeSpan(v) => Some(v as f64),
         Datum::Real(v) => Some(v),
-        Datum::Decimal(v) => Some(super::super::call::decimal_to_real(v)),
+        Datum::Decimal(v) => Some(decimal::to_real(v)),
         _ => None,
     }
 }
@@ -21,7 +24,7 @@ struct Average {
     ty: Type,
     returns: Type,
     wrapping: i64,
-    wide: i128,
+    wide: i256,
     real: f64,
     count: i64,
 }
@@ -31,7 +34,7 @@ pub fn average(types: &[Type], outputs: &[Type]) -> Box<dyn State> {
         ty: types.first().copied().unwrap_or(Type::Real),
         returns: outputs.first().copied().unwrap_or(Type::Real),
         wrapping: 0,
-        wide: 0,
+        wide: i256::ZERO,
         real: 0.0,
         count: 0,
     })
@@ -42,7 +45,7 @@ impl State for Average {
         match args.first().map(|column| column.get(row)) {
             Some(Datum::Int(v)) => self.wrapping = self.wrapping.wrapping_add(i64::from(v)),
             Some(Datum::Long(v)) => self.wrapping = self.wrapping.wrapping_add(v),
-            Some(Datum::DateTime(v) | Datum::TimeSpan(v)) => self.wide += i128::from(v),
+            Some(Datum::DateTime(v) | Datum::TimeSpan(v)) => self.wide = self.wide.wrapping_add(i256::from_i128(i128::from(v))),
             Some(Datum::Decimal(v)) => self.wide = self.wide.wrapping_add(v),
             Some(Datum::Real(v)) => self.real += v,
             _ => return,
@@ -75,8 +78,11 @@ impl State for Average {
             Type::Real if self.count > 0 => Cell::Real(self.real / count),
             _ if self.count == 0 && self.returns == Type::Real => Cell::Real(f64::NAN),
             _ if self.count == 0 => Cell::Null,
-            Type::Decimal => Cell::Decimal(self.wide / i128::from(self.count)),
-            _ => Cell::Long((self.wide / i128::from(self.count)) as i64),
+            Type::Decimal => decimal::divide(self.wide, decimal::whole(self.count)).map_or(Cell::Null, Cell::Decimal),
+            _ => {
+                let mean = self.wide.checked_div(i256::from_i128(i128::from(self.count)));
+                mean.and_then(i256::to_i128).map_or(Cell::Null, |mean| Cell::Long(mean as i64))
+            }
         }]
     }
 
@@ -273,7 +279,7 @@ impl State for Bits {
         match args.first().map(|column| column.get(row)) {
             Some(Datum::Long(v)) => self.see(v),
             Some(Datum::Int(v)) => self.see(i64::from(v)),
-            Some(Datum::Decimal(v)) => self.see((v / DECIMAL_ONE) as i64),
+            Some(Datum::Decimal(v)) => self.see(decimal::to_long(v).unwrap_or_default()),
             _ => {}
         }
     }

@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, StructArray, new_empty_array};
-use arrow::datatypes::{DataType, Field, FieldRef, Fields};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, i256};
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::format_state_name;
@@ -16,7 +16,8 @@ use datafusion::logical_expr::{
 use taffrail_kql::types::Type;
 
 use super::super::arrow_type;
-use super::super::call::{DECIMAL_PRECISION, DECIMAL_SCALE, Datum, Values};
+use super::super::call::{Datum, Values};
+use super::super::decimal;
 use super::table::{Entry, TABLE};
 
 /// A value that is kept.
@@ -27,7 +28,7 @@ pub enum Cell {
     Bool(bool),
     Long(i64),
     Real(f64),
-    Decimal(i128),
+    Decimal(i256),
     Text(String),
 }
 
@@ -72,7 +73,7 @@ impl Cell {
         match self {
             Cell::Real(v) => *v,
             Cell::Long(v) => *v as f64,
-            Cell::Decimal(v) => super::super::call::decimal_to_real(*v),
+            Cell::Decimal(v) => decimal::to_real(*v),
             _ => f64::NAN,
         }
     }
@@ -82,14 +83,15 @@ impl Cell {
         size_of::<Cell>() + if let Cell::Text(v) = self { v.capacity() } else { 0 }
     }
 
-    fn scalar(self, ty: Type) -> ScalarValue {
+    /// As a constant of a type.
+    pub fn scalar(self, ty: Type) -> ScalarValue {
         match (self, ty) {
             (Cell::Bool(v), _) => ScalarValue::Boolean(Some(v)),
             (Cell::Long(v), Type::Int) => ScalarValue::Int32(Some(v as i32)),
             (Cell::Long(v), Type::Real) => ScalarValue::Float64(Some(v as f64)),
             (Cell::Long(v), _) => ScalarValue::Int64(Some(v)),
             (Cell::Real(v), _) => ScalarValue::Float64(Some(v)),
-            (Cell::Decimal(v), _) => ScalarValue::Decimal128(Some(v), DECIMAL_PRECISION, DECIMAL_SCALE),
+            (Cell::Decimal(v), _) => ScalarValue::Decimal256(Some(v), decimal::PRECISION, decimal::SCALE),
             (Cell::Text(v), _) => ScalarValue::Utf8View(Some(v)),
             (Cell::Null, ty) => super::super::scalar_value(&taffrail_kql::types::Value::Null(ty)),
         }
@@ -131,7 +133,7 @@ impl Cell {
             1 => Cell::Bool(take::<1>(bytes)? != [0]),
             2 => Cell::Long(i64::from_le_bytes(take(bytes)?)),
             3 => Cell::Real(f64::from_le_bytes(take(bytes)?)),
-            4 => Cell::Decimal(i128::from_le_bytes(take(bytes)?)),
+            4 => Cell::Decimal(i256::from_le_bytes(take(bytes)?)),
             5 => {
                 let length = usize::try_from(u64::from_le_bytes(take(bytes)?)).ok()?;
                 let (head, rest) = bytes.split_at_checked(length)?;
@@ -459,7 +461,7 @@ mod tests {
             Cell::Bool(true),
             Cell::Long(-5),
             Cell::Real(f64::INFINITY),
-            Cell::Decimal(i128::MIN),
+            Cell::Decimal(i256::MIN),
             Cell::Text("é".to_owned()),
         ];
         let mut bytes = Vec::new();

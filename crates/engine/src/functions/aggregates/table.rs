@@ -3,7 +3,7 @@
 use taffrail_kql::catalog::{Function, FunctionKind, Naming, Resolve, Signature};
 
 use super::state::NewState;
-use super::{args, collect, distinct, numbers, percentiles, rows};
+use super::{args, collect, digest, distinct, numbers, percentiles, rows};
 
 /// How an aggregate is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +86,15 @@ pub static TABLE: &[Entry] = &[
         "Number of rows.",
         args::count,
         Prefix("count"),
+        Kind::Count,
+        None,
+    ),
+    entry(
+        "cnt",
+        "cnt() → long",
+        "Number of rows.",
+        args::count,
+        Prefix("cnt"),
         Kind::Count,
         None,
     ),
@@ -507,4 +516,21 @@ pub static TABLE: &[Entry] = &[
         Prefix("hll_merge"),
         distinct::hll_merge,
     ),
+    own(
+        "tdigest",
+        "tdigest(value, weight = 1) → dynamic",
+        "A distribution to be merged and asked for percentiles later.",
+        args::digested,
+        Prefix("tdigest"),
+        digest::tdigest,
+    ),
+    own(
+        "tdigest_merge",
+        "tdigest_merge(digest) → dynamic",
+        "Several digests as one.",
+        args::bag,
+        Prefix("merge_tdigests"),
+        digest::tdigest_merge,
+    )
+    .alias(&["merge_tdigest", "merge_tdigests"]),
 ];

@@ -719,7 +719,7 @@ fn in_array(c: &Call<'_>) -> Result<ArrayRef> {
             Datum::Int(v) => elements.any(|item| json::to_long(item) == Some(i64::from(v))),
             Datum::Long(v) => elements.any(|item| json::to_long(item) == Some(v)),
             Datum::Real(v) => elements.any(|item| json::to_real(item) == Some(v)),
-            Datum::Decimal(v) => elements.any(|item| parse::decimal(&json::as_text(item)) == Some(v)),
+            Datum::Decimal(v) => elements.any(|item| super::super::decimal::parse(&json::as_text(item)) == Some(v)),
             Datum::DateTime(v) => elements.any(|item| parse::datetime(&json::as_text(item)) == Some(v)),
             Datum::TimeSpan(v) => elements.any(|item| parse::timespan(&json::as_text(item)) == Some(v)),
             Datum::Dynamic(v) => {

@@ -305,11 +305,20 @@ fn treepath(c: &Call<'_>) -> Result<ArrayRef> {
                 paths.push(path.clone());
                 visit(child, &path, paths);
             }
-        } else if let Some(mut elements) = json::elements(value) {
+        } else if let Some(elements) = json::elements(value) {
+            // All elements are told by the first place, and each path once.
             let path = format!("{prefix}[0]");
-            if let Some(first) = elements.next() {
-                paths.push(path.clone());
-                visit(first, &path, paths);
+            for element in elements {
+                if !paths.contains(&path) {
+                    paths.push(path.clone());
+                }
+                let mut below = Vec::new();
+                visit(element, &path, &mut below);
+                for path in below {
+                    if !paths.contains(&path) {
+                        paths.push(path);
+                    }
+                }
             }
         }
     }

@@ -1,6 +1,12 @@
-//! Functions over numeric series (dynamic arrays): element-wise arithmetic and comparison, sums, statistics, filling.
+//! Functions over numeric series (dynamic arrays): element-wise arithmetic and comparison, sums, statistics, filling,
+//! filters, transforms, fitted lines, periods and decomposition.
 //!
 //! Source: Kusto Query Language reference, "Series processing functions".
+
+mod decompose;
+mod fit;
+mod fourier;
+mod periods;
 
 use arrow::array::ArrayRef;
 use datafusion::common::Result;
@@ -77,14 +83,10 @@ const STATS: Naming = Naming::Tuple(&[
     "series_stats_{}_variance",
 ]);
 
-const LINE: Naming = Naming::Tuple(&[
-    "series_fit_line_{}_rsquare",
-    "series_fit_line_{}_slope",
-    "series_fit_line_{}_variance",
-    "series_fit_line_{}_rvariance",
-    "series_fit_line_{}_interception",
-    "series_fit_line_{}_line_fit",
-]);
+const PERIODS_DETECT: Naming = Naming::Tuple(&["series_periods_detect_{}_periods", "series_periods_detect_{}_scores"]);
+const PERIODS_VALIDATE: Naming = Naming::Tuple(&["series_periods_validate_{}_periods", "series_periods_validate_{}_scores"]);
+const FFT: Naming = Naming::Tuple(&["series_fft_{}_real", "series_fft_{}_imag"]);
+const IFFT: Naming = Naming::Tuple(&["series_ifft_{}_real", "series_ifft_{}_imag"]);
 
 fn stats_types(args: &[Argument<'_>]) -> std::result::Result<Resolved, ArgumentError> {
     use Type::{Bool, Dynamic, Long, Real};
@@ -105,16 +107,15 @@ fn stats_types(args: &[Argument<'_>]) -> std::result::Result<Resolved, ArgumentE
     }
 }
 
-fn line_types(args: &[Argument<'_>]) -> std::result::Result<Resolved, ArgumentError> {
-    use Type::{Dynamic, Real};
+fn transform_types(args: &[Argument<'_>]) -> std::result::Result<Resolved, ArgumentError> {
     match args.len() {
-        1 => Ok(Resolved {
-            params: vec![Dynamic],
-            returns: vec![Real, Real, Real, Real, Real, Dynamic],
+        count @ (1 | 2) => Ok(Resolved {
+            params: vec![Type::Dynamic; count],
+            returns: vec![Type::Dynamic, Type::Dynamic],
         }),
         _ => Err(ArgumentError {
             argument: None,
-            message: "expected a series".to_owned(),
+            message: "expected the real parts of a series and perhaps the imaginary ones".to_owned(),
         }),
     }
 }
@@ -150,10 +151,10 @@ static WHOLE: &[Scalar] = &[
     ),
     kernel(
         "series_cosine_similarity",
-        "series_cosine_similarity(series1, series2) → real",
+        "series_cosine_similarity(series1, series2, magnitude1, magnitude2) → real",
         "Cosine of the angle between two series.",
-        plain(TWO, Type::Real),
-        |c| both(c, cosine),
+        optional(TWO, &[Is(Type::Real), Is(Type::Real)], Type::Real),
+        cosine,
     ),
     kernel(
         "series_pearson_correlation",
@@ -171,32 +172,36 @@ static WHOLE: &[Scalar] = &[
     ),
     kernel(
         "series_fill_const",
-        "series_fill_const(series, constant, missing = null) → dynamic",
+        "series_fill_const(series, constant = 0, missing = null) → dynamic",
         "Missing elements replaced by a constant.",
-        optional(&[DYN, Any], &[Any], Type::Dynamic),
+        optional(ONE, &[Any, Any], Type::Dynamic),
         fill_const,
-    ),
+    )
+    .named_by_argument(),
     kernel(
         "series_fill_forward",
         "series_fill_forward(series, missing = null) → dynamic",
         "Missing elements replaced by the one before.",
         optional(ONE, &[Any], Type::Dynamic),
         |c| fill_towards(c, false),
-    ),
+    )
+    .named_by_argument(),
     kernel(
         "series_fill_backward",
         "series_fill_backward(series, missing = null) → dynamic",
         "Missing elements replaced by the one after.",
         optional(ONE, &[Any], Type::Dynamic),
         |c| fill_towards(c, true),
-    ),
+    )
+    .named_by_argument(),
     kernel(
         "series_fill_linear",
         "series_fill_linear(series, missing = null, fill_edges = true, constant = 0) → dynamic",
         "Missing elements on the line between their neighbours.",
         optional(ONE, &[Any, Is(Type::Bool), Any], Type::Dynamic),
         fill_linear,
-    ),
+    )
+    .named_by_argument(),
     kernel(
         "series_stats",
         "series_stats(series, ignore_nonfinite = false) → (min, min_idx, max, max_idx, avg, stdev, variance)",
@@ -207,10 +212,10 @@ static WHOLE: &[Scalar] = &[
     .named_as(STATS),
     kernel(
         "series_seasonal",
-        "series_seasonal(series, period) → dynamic",
-        "The median of each element's place in a period.",
-        optional(ONE, &[Is(Type::Long)], Type::Dynamic),
-        seasonal,
+        "series_seasonal(series, period = -1, test_points = 0) → dynamic",
+        "The median of each element's place in a period, which is found unless given.",
+        optional(ONE, &[Is(Type::Long), Is(Type::Long)], Type::Dynamic),
+        decompose::seasonal,
     ),
     kernel(
         "series_fir",
@@ -218,29 +223,118 @@ static WHOLE: &[Scalar] = &[
         "A finite impulse response filter.",
         optional(&[DYN, DYN], &[Is(Type::Bool), Is(Type::Bool)], Type::Dynamic),
         fir,
-    ),
+    )
+    .named_by_argument(),
     kernel(
         "series_iir",
         "series_iir(series, numerators, denominators) → dynamic",
         "An infinite impulse response filter.",
         plain(&[DYN, DYN, DYN], Type::Dynamic),
         iir,
-    ),
+    )
+    .named_by_argument(),
     kernel(
         "series_fit_line",
         "series_fit_line(series) → (rsquare, slope, variance, rvariance, interception, line_fit)",
         "The line that fits best.",
-        custom(line_types),
-        |c| fit_line(c, true),
+        custom(fit::line_types),
+        |c| fit::line(c, true),
     )
-    .named_as(LINE),
+    .named_as(fit::LINE),
     kernel(
         "series_fit_line_dynamic",
         "series_fit_line_dynamic(series) → dynamic",
         "The line that fits best, as a bag.",
         plain(ONE, Type::Dynamic),
-        |c| fit_line(c, false),
+        |c| fit::line(c, false),
     ),
+    kernel(
+        "series_fit_2lines",
+        "series_fit_2lines(series) → (rsquare, split_idx, variance, rvariance, line_fit, right_…, left_…)",
+        "The two lines that fit best, one behind the other.",
+        custom(fit::two_lines_types),
+        |c| fit::two_lines(c, true),
+    )
+    .named_as(fit::TWO_LINES),
+    kernel(
+        "series_fit_2lines_dynamic",
+        "series_fit_2lines_dynamic(series) → dynamic",
+        "The two lines that fit best, one behind the other, as a bag.",
+        plain(ONE, Type::Dynamic),
+        |c| fit::two_lines(c, false),
+    ),
+    kernel(
+        "series_fit_poly",
+        "series_fit_poly(y_series, x_series, degree = 1) → (rsquare, coefficients, variance, rvariance, poly_fit)",
+        "The polynomial that fits best.",
+        custom(fit::polynomial_types),
+        fit::fit_polynomial,
+    )
+    .named_as(fit::POLYNOMIAL),
+    kernel(
+        "series_fft",
+        "series_fft(real, imaginary) → (real, imag)",
+        "The frequencies of a series.",
+        custom(transform_types),
+        |c| transform(c, false),
+    )
+    .named_as(FFT),
+    kernel(
+        "series_ifft",
+        "series_ifft(real, imaginary) → (real, imag)",
+        "The series of frequencies.",
+        custom(transform_types),
+        |c| transform(c, true),
+    )
+    .named_as(IFFT),
+    kernel(
+        "series_periods_detect",
+        "series_periods_detect(series, min_period, max_period, num_periods) → (periods, scores)",
+        "The most significant periods of a series.",
+        custom(periods::detect_types),
+        periods::detect,
+    )
+    .named_as(PERIODS_DETECT),
+    kernel(
+        "series_periods_validate",
+        "series_periods_validate(series, period, …) → (periods, scores)",
+        "How significant periods of a series are.",
+        custom(periods::validate_types),
+        periods::validate,
+    )
+    .named_as(PERIODS_VALIDATE),
+    kernel(
+        "series_decompose",
+        "series_decompose(series, seasonality = -1, trend = 'avg', test_points = 0, seasonality_threshold = 0.6) → (baseline, seasonal, trend, residual)",
+        "A series as season, trend and what is left.",
+        custom(decompose::decompose_types),
+        decompose::decompose,
+    )
+    .named_as(decompose::PARTS),
+    kernel(
+        "series_decompose_anomalies",
+        "series_decompose_anomalies(series, threshold = 1.5, seasonality = -1, trend = 'avg', test_points = 0, method = 'ctukey', seasonality_threshold = 0.6) → (ad_flag, ad_score, baseline)",
+        "Values far from what season and trend let expect.",
+        custom(decompose::anomalies_types),
+        decompose::anomalies,
+    )
+    .named_as(decompose::ANOMALIES),
+    kernel(
+        "series_decompose_forecast",
+        "series_decompose_forecast(series, points, seasonality = -1, trend = 'linefit', seasonality_threshold = 0.6) → (baseline, seasonal, trend, residual)",
+        "Season and trend carried on over the last points.",
+        custom(decompose::forecast_types),
+        decompose::forecast,
+    )
+    .named_as(decompose::FORECAST),
+    kernel(
+        "series_outliers",
+        "series_outliers(series, kind = 'ctukey', ignore_val, min_percentile = 10, max_percentile = 90, test_points = 0) → dynamic",
+        "How far outside each value is.",
+        optional(ONE, &[Is(Type::String), Any, Is(Type::Real), Is(Type::Real), Is(Type::Long)], Type::Dynamic),
+        decompose::outliers,
+    )
+    .named_by_argument(),
 ];
 
 /// This file's functions.
@@ -365,9 +459,20 @@ fn both(c: &Call<'_>, f: impl Fn(&[f64], &[f64]) -> Option<f64>) -> Result<Array
     })
 }
 
-fn cosine(a: &[f64], b: &[f64]) -> Option<f64> {
+/// The magnitudes may be given, when they are known already.
+fn cosine(c: &Call<'_>) -> Result<ArrayRef> {
+    let (a, b) = (c.value(0)?, c.value(1)?);
+    let of_a = if c.count() > 2 { Some(c.real(2)?) } else { None };
+    let of_b = if c.count() > 3 { Some(c.real(3)?) } else { None };
     let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(p, q)| p * q).sum::<f64>();
-    Some(dot(a, b) / (dot(a, a).sqrt() * dot(b, b).sqrt()))
+    c.reals(|i| {
+        let (a, b) = aligned(&a, &b, i)?;
+        let (a, b) = (complete(a)?, complete(b)?);
+        let given = |magnitude: Option<super::call::Reals<'_>>| magnitude.and_then(|magnitude| magnitude.get(i));
+        let of_a = given(of_a).unwrap_or_else(|| dot(&a, &a).sqrt());
+        let of_b = given(of_b).unwrap_or_else(|| dot(&b, &b).sqrt());
+        Some(dot(&a, &b) / (of_a * of_b))
+    })
 }
 
 fn pearson(a: &[f64], b: &[f64]) -> Option<f64> {
@@ -458,11 +563,14 @@ fn is_missing(item: &str, marker: &str) -> bool {
 }
 
 fn fill_const(c: &Call<'_>) -> Result<ArrayRef> {
-    let (text, constant, missing) = (c.text(0)?, c.value(1)?, optional_value(c, 2)?);
+    let (text, constant, missing) = (c.text(0)?, optional_value(c, 1)?, optional_value(c, 2)?);
     c.texts(|i, out| {
         let marker = marker(missing.as_ref(), i);
         let mut fill = String::new();
-        json::write(constant.get(i), &mut fill);
+        match constant {
+            Some(constant) => json::write(constant.get(i), &mut fill),
+            None => fill.push('0'),
+        }
         let items = json::elements(text.get(i)?)?;
         arrays::write_array(items.map(|item| if is_missing(item, &marker) { fill.as_str() } else { item }), out);
         Some(())
@@ -506,11 +614,17 @@ fn fill_linear(c: &Call<'_>) -> Result<ArrayRef> {
             .filter_map(|(at, item)| Some((at, json::to_real(item)?)))
             .collect();
         let constant = match constant.map(|values| values.get(i)) {
-            Some(Datum::Real(v)) => v,
-            Some(Datum::Long(v)) => v as f64,
-            Some(Datum::Int(v)) => f64::from(v),
-            _ => 0.0,
+            Some(Datum::Real(v)) => Some(v),
+            Some(Datum::Long(v)) => Some(v as f64),
+            Some(Datum::Int(v)) => Some(f64::from(v)),
+            Some(_) => None,
+            None => Some(0.0),
         };
+        // Between whole numbers only whole numbers are put.
+        let whole = items
+            .iter()
+            .filter(|item| !is_missing(item, &marker))
+            .all(|item| !item.contains(['.', 'e', 'E', '"']));
         let mut filled: Vec<String> = Vec::with_capacity(items.len());
         for (at, item) in items.iter().enumerate() {
             if !is_missing(item, &marker) {
@@ -522,11 +636,14 @@ fn fill_linear(c: &Call<'_>) -> Result<ArrayRef> {
             let value = match (before, after) {
                 (Some((a, x)), Some((b, y))) => Some(x + (y - x) * (at - a) as f64 / (b - a) as f64),
                 (Some((_, edge)), None) | (None, Some((_, edge))) if edges.get(i) == Some(true) => Some(*edge),
-                (None, None) => Some(constant),
+                (None, None) => constant,
                 _ => None,
             };
             let mut text = String::new();
-            write_number(value, &mut text);
+            match value {
+                Some(value) if whole && !known.is_empty() => text.push_str(&(value.trunc() as i64).to_string()),
+                value => write_number(value, &mut text),
+            }
             filled.push(text);
         }
         arrays::write_array(filled.iter().map(String::as_str), out);
@@ -581,46 +698,6 @@ fn iir(c: &Call<'_>) -> Result<ArrayRef> {
     })
 }
 
-/// A line fitted by least squares over positions 0, 1, 2, …
-struct Line {
-    rsquare: f64,
-    slope: f64,
-    variance: f64,
-    rvariance: f64,
-    interception: f64,
-}
-
-impl Line {
-    fn through(values: &[f64]) -> Option<Line> {
-        let count = values.len() as f64;
-        if values.len() < 2 {
-            return None;
-        }
-        let (mean_x, mean_y) = ((count - 1.0) / 2.0, values.iter().sum::<f64>() / count);
-        let (mut xx, mut xy, mut yy) = (0.0, 0.0, 0.0);
-        for (at, y) in values.iter().enumerate() {
-            let (dx, dy) = (at as f64 - mean_x, y - mean_y);
-            xx += dx * dx;
-            xy += dx * dy;
-            yy += dy * dy;
-        }
-        let slope = xy / xx;
-        let interception = mean_y - slope * mean_x;
-        let residual: f64 = values
-            .iter()
-            .enumerate()
-            .map(|(at, y)| (y - interception - slope * at as f64).powi(2))
-            .sum();
-        Some(Line {
-            rsquare: if yy == 0.0 { 1.0 } else { 1.0 - residual / yy },
-            slope,
-            variance: yy / (count - 1.0),
-            rvariance: residual / (count - 1.0),
-            interception,
-        })
-    }
-}
-
 fn median(values: &mut [f64]) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
@@ -632,51 +709,23 @@ fn median(values: &mut [f64]) -> Option<f64> {
     })
 }
 
-fn seasonal(c: &Call<'_>) -> Result<ArrayRef> {
-    let (text, period) = (c.text(0)?, c.optional_long(1, -1)?);
-    for i in 0..c.rows {
-        if period.get(i).is_some_and(|period| period < 1) {
-            return Err(c.error("finding the period is not supported; give a period above zero"));
-        }
-    }
+fn transform(c: &Call<'_>, inverse: bool) -> Result<ArrayRef> {
+    let real = c.text(0)?;
+    let imaginary = if c.count() > 1 { Some(c.text(1)?) } else { None };
     c.texts(|i, out| {
-        let values = complete(numbers(text.get(i)?)?)?;
-        let period = usize::try_from(period.get(i)?).ok()?;
-        let places: Option<Vec<f64>> = (0..period.min(values.len()))
-            .map(|place| median(&mut values.iter().copied().skip(place).step_by(period).collect::<Vec<_>>()))
-            .collect();
-        let places = places?;
-        write_numbers((0..values.len()).map(|at| places.get(at % period).copied()), out);
-        Some(())
-    })
-}
-
-fn fit_line(c: &Call<'_>, columns: bool) -> Result<ArrayRef> {
-    let text = c.text(0)?;
-    c.texts(|i, out| {
-        let values = complete(numbers(text.get(i)?)?)?;
-        let line = Line::through(&values)?;
-        let members = [
-            ("rsquare", line.rsquare),
-            ("slope", line.slope),
-            ("variance", line.variance),
-            ("rvariance", line.rvariance),
-            ("interception", line.interception),
-        ];
-        out.push(if columns { '[' } else { '{' });
-        for (name, value) in members {
-            if !columns {
-                json::write_string(name, out);
-                out.push(':');
-            }
-            json::write_real(value, out);
-            out.push(',');
-        }
-        if !columns {
-            out.push_str("\"line_fit\":");
-        }
-        write_numbers((0..values.len()).map(|at| Some(line.interception + line.slope * at as f64)), out);
-        out.push(if columns { ']' } else { '}' });
+        let real = complete(numbers(real.get(i)?)?)?;
+        let mut imaginary = match imaginary {
+            Some(text) => complete(numbers(text.get(i)?)?)?,
+            None => Vec::new(),
+        };
+        imaginary.resize(real.len(), 0.0);
+        let values: Vec<fourier::Complex> = real.into_iter().zip(imaginary).collect();
+        let result = fourier::transform(&values, inverse);
+        out.push('[');
+        write_numbers(result.iter().map(|value| Some(value.0)), out);
+        out.push(',');
+        write_numbers(result.iter().map(|value| Some(value.1)), out);
+        out.push(']');
         Some(())
     })
 }

@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(computed(multiply, "-0.1", "0.2"), "-0.02");
         assert_eq!(
             computed(multiply, "123456789.123456789", "1000000000.5"),
-            "123456789185185184.0617283945"
+            "123456789185185183.5617283945"
         );
         assert_eq!(parse("1e-3").map(|v| text(&v.to_string(), 34)).as_deref(), Some("0.001"));
         assert_eq!(of_real(0.1), parse("0.1"));

@@ -123,7 +123,7 @@ pub static FUNCTIONS: &[Scalar] = &[
         "dynamic_to_json",
         "dynamic_to_json(value) → string",
         "JSON with the members in order of their names.",
-        plain(&[Param::Is(Type::Dynamic)], Type::String),
+        plain(&[Any], Type::String),
         dynamic_to_json,
     ),
     kernel(
@@ -352,9 +352,15 @@ fn dynamic_to_json(c: &Call<'_>) -> Result<ArrayRef> {
             other => other,
         }
     }
-    let value = c.text(0)?;
+    let value = c.value(0)?;
     c.texts(|i, out| {
-        let text = value.get(i)?;
+        let text = match value.get(i) {
+            Datum::Dynamic(text) => text,
+            other => {
+                format::text(other, out);
+                return Some(());
+            }
+        };
         match json::kind(text) {
             json::Kind::Object | json::Kind::Array => out.push_str(&sorted(json::tree(text)).to_string()),
             _ => out.push_str(text),

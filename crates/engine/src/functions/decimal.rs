@@ -46,7 +46,19 @@ fn rounded(value: i256) -> Option<i256> {
     if excess == 0 {
         return Some(value);
     }
-    let unit = power(excess)?;
+    to_multiple(value, power(excess)?)
+}
+
+/// Rounded to so many digits behind the point, halves away from zero.
+pub fn round(value: i256, digits: i64) -> Option<i256> {
+    match usize::try_from(i64::from(SCALE).checked_sub(digits)?) {
+        Ok(exponent) if exponent > usize::from(PRECISION) => Some(ZERO),
+        Ok(exponent) => to_multiple(value, power(exponent)?),
+        Err(_) => Some(value),
+    }
+}
+
+fn to_multiple(value: i256, unit: i256) -> Option<i256> {
     let half = unit.checked_div(i256::from_i128(2))?;
     let half = if value < ZERO { half.wrapping_neg() } else { half };
     let scaled = value.checked_add(half)?.checked_div(unit)?.checked_mul(unit)?;
@@ -180,6 +192,7 @@ mod tests {
         );
         assert_eq!(parse("1e-3").map(|v| text(&v.to_string(), 34)).as_deref(), Some("0.001"));
         assert_eq!(of_real(0.1), parse("0.1"));
+        assert_eq!(round(parse("-1.25").unwrap(), 1), parse("-1.3"));
         assert_eq!(remainder(parse("-7").unwrap(), parse("3").unwrap()), parse("2"));
     }
 }

@@ -48,9 +48,9 @@ pub static FUNCTIONS: &[Scalar] = &[
     .named_by_argument(),
     kernel(
         "round",
-        "round(number, precision = 0) → real",
+        "round(number, precision = 0) → number",
         "Rounded to a number of digits, halves away from zero.",
-        optional(&[REAL], &[Integer], Type::Real),
+        custom(round_types),
         round,
     ),
     kernel("abs", "abs(number) → number", "Without its sign.", custom(abs_types), abs),
@@ -508,9 +508,46 @@ fn round_half_away(value: f64, digits: i64) -> f64 {
     }
 }
 
+fn round_types(args: &[Argument<'_>]) -> std::result::Result<Resolved, ArgumentError> {
+    let (Some(value), 1..=2) = (args.first(), args.len()) else {
+        return Err(wrong_count("expected a number and perhaps a precision"));
+    };
+    let Resolved { mut params, returns } = same_number(std::slice::from_ref(value))?;
+    if let Some(digits) = args.get(1) {
+        if !matches!(digits.ty, Type::Int | Type::Long | Type::Dynamic) {
+            return Err(error(1, format!("expected a whole number, got {}", digits.ty)));
+        }
+        params.push(Type::Long);
+    }
+    Ok(Resolved { params, returns })
+}
+
+/// Whole numbers have no fraction, but digits in front of the point may be rounded too.
+fn round_whole(value: i64, digits: i64) -> i64 {
+    let Some(unit) = u32::try_from(-digits).ok().and_then(|digits| 10i128.checked_pow(digits)) else {
+        return value;
+    };
+    let value = i128::from(value);
+    let half = if value < 0 { -(unit / 2) } else { unit / 2 };
+    i64::try_from((value + half) / unit * unit).unwrap_or_default()
+}
+
 fn round(c: &Call<'_>) -> Result<ArrayRef> {
-    let (value, digits) = (c.real(0)?, c.optional_long(1, 0)?);
-    c.reals(|i| Some(round_half_away(value.get(i)?, digits.get(i)?)))
+    let digits = c.optional_long(1, 0)?;
+    match c.returns {
+        Type::Int | Type::Long => {
+            let value = c.long(0)?;
+            c.longs(|i| Some(round_whole(value.get(i)?, digits.get(i)?)))
+        }
+        Type::Decimal => {
+            let value = c.value(0)?;
+            c.decimals(|i| decimal::round(value.decimal(i)?, digits.get(i)?))
+        }
+        _ => {
+            let value = c.real(0)?;
+            c.reals(|i| Some(round_half_away(value.get(i)?, digits.get(i)?)))
+        }
+    }
 }
 
 /// Lanczos' approximation, g = 7, n = 9.

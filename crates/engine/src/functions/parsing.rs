@@ -26,14 +26,16 @@ pub static FUNCTIONS: &[Scalar] = &[
         "The parts of a URL.",
         plain(&[S], Type::Dynamic),
         parse_url,
-    ),
+    )
+    .alias(&["parseurl"]),
     kernel(
         "parse_urlquery",
         "parse_urlquery(query) → dynamic",
         "The parameters of a URL's query.",
         plain(&[S], Type::Dynamic),
         parse_urlquery,
-    ),
+    )
+    .alias(&["parseurlquery"]),
     kernel(
         "parse_path",
         "parse_path(path) → dynamic",

@@ -304,5 +304,4 @@ static NOT_YET: &[&str] = &[
     "sliding_window_counts",
     "sql_request",
     "external_table",
-    "column_names_of",
 ];

@@ -11,7 +11,7 @@ use super::aggregates::digest::{self, Digest};
 use super::aggregates::distinct;
 use super::aggregates::state::Cell;
 use super::call::{Call, Datum};
-use super::declare::{Scalar, custom, kernel, many, plain};
+use super::declare::{Scalar, custom, kernel, many, optional, plain};
 use super::dynamic::json;
 
 const DYN: Param = Param::Is(Type::Dynamic);
@@ -41,7 +41,7 @@ pub static FUNCTIONS: &[Scalar] = &[
         "hll_isvalid",
         "hll_isvalid(value) → bool",
         "Whether it is a kept distinct count.",
-        plain(&[DYN], Type::Bool),
+        optional(&[DYN], &[Param::Any], Type::Bool),
         |c| {
             let kept = c.text(0)?;
             c.bools(|i| Some(kept.get(i).and_then(distinct::counted).is_some()))
@@ -60,7 +60,7 @@ pub static FUNCTIONS: &[Scalar] = &[
         "tdigest_isvalid",
         "tdigest_isvalid(value) → bool",
         "Whether it is a digest.",
-        plain(&[DYN], Type::Bool),
+        optional(&[DYN], &[Param::Any], Type::Bool),
         |c| {
             let kept = c.text(0)?;
             c.bools(|i| Some(kept.get(i).and_then(Digest::parse).is_some()))

@@ -97,7 +97,8 @@ pub static FUNCTIONS: &[Scalar] = &[
         "The elements of an array as one text.",
         plain(&[DYN, STR], Type::String),
         strcat_array,
-    ),
+    )
+    .alias(&["array_strcat"]),
     kernel(
         "strrep",
         "strrep(value, count, delimiter = '') → string",
@@ -147,6 +148,13 @@ pub static FUNCTIONS: &[Scalar] = &[
         "Whether every character is ASCII.",
         plain(&[Text], Type::Bool),
         isascii,
+    ),
+    kernel(
+        "isutf8",
+        "isutf8(source) → bool",
+        "Whether it is UTF-8, which every string here is.",
+        plain(&[Text], Type::Bool),
+        |c| c.bools(|_| Some(true)),
     ),
     kernel(
         "unicode_codepoints_from_string",

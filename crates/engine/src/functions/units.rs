@@ -21,7 +21,7 @@ pub static FUNCTIONS: &[Scalar] = &[
         "convert_angle(value, from, to) → real",
         "An angle in another unit.",
         plain(PARAMS, Type::Real),
-        |c| by_factor(c, ANGLES),
+        angle,
     ),
     kernel(
         "convert_energy",
@@ -115,13 +115,25 @@ const ENERGIES: Units = &[
     ("TerawattHour", 3.6e15),
     ("WattDay", 86_400.0),
     ("KilowattDay", 8.64e7),
+    ("MegawattDay", 8.64e10),
+    ("GigawattDay", 8.64e13),
+    ("TerawattDay", 8.64e16),
     ("ElectronVolt", 1.602_176_634e-19),
+    ("TeraelectronVolt", 1.602_176_634e-7),
     ("KiloelectronVolt", 1.602_176_634e-16),
     ("MegaelectronVolt", 1.602_176_634e-13),
     ("GigaelectronVolt", 1.602_176_634e-10),
     ("Erg", 1e-7),
     ("BritishThermalUnit", 1_055.055_852_62),
     ("KilobritishThermalUnit", 1_055_055.852_62),
+    ("MegabritishThermalUnit", 1_055_055_852.62),
+    ("GigabritishThermalUnit", 1_055_055_852_620.0),
+    ("ThermEc", 1.055_055_852_62e8),
+    ("DecathermEc", 1.055_055_852_62e9),
+    ("ThermImperial", 1.055_055_852_573_48e8),
+    ("DecathermImperial", 1.055_055_852_573_48e9),
+    ("ThermUs", 1.054_804e8),
+    ("DecathermUs", 1.054_804e9),
     ("FootPound", 1.355_817_948_331_400_4),
     ("HorsepowerHour", 2.684_519_537_696_172_7e6),
 ];
@@ -170,6 +182,17 @@ const LENGTHS: Units = &[
     ("AstronomicalUnit", 1.495_978_707e11),
     ("LightYear", 9.460_730_472_580_8e15),
     ("Parsec", 3.085_677_581_491_367e16),
+    ("KilolightYear", 9.460_730_472_580_8e18),
+    ("MegalightYear", 9.460_730_472_580_8e21),
+    ("Kiloparsec", 3.085_677_581_491_367e19),
+    ("Megaparsec", 3.085_677_581_491_367e22),
+    ("DataMile", 1_828.8),
+    ("Shackle", 27.432),
+    ("DtpPoint", 0.0254 / 72.0),
+    ("DtpPica", 0.0254 / 6.0),
+    ("PrinterPoint", 0.0254 / 72.27),
+    ("PrinterPica", 12.0 * 0.0254 / 72.27),
+    ("Twip", 0.0254 / 1440.0),
     ("SolarRadius", 6.957e8),
 ];
 
@@ -228,6 +251,9 @@ const SPEEDS: Units = &[
     ("YardPerSecond", 0.9144),
     ("YardPerMinute", 0.9144 / 60.0),
     ("YardPerHour", 0.9144 / 3600.0),
+    ("UsSurveyFootPerSecond", 1200.0 / 3937.0),
+    ("UsSurveyFootPerMinute", 1200.0 / 3937.0 / 60.0),
+    ("UsSurveyFootPerHour", 1200.0 / 3937.0 / 3600.0),
     ("MilePerHour", 0.447_04),
     ("Knot", 1852.0 / 3600.0),
 ];
@@ -266,7 +292,27 @@ const VOLUMES: Units = &[
     ("OilBarrel", 0.158_987_294_928),
     ("MetricCup", 2.5e-4),
     ("MetricTeaspoon", 5e-6),
-    ("AcreFoot", 1_233.481_837_547_52),
+    // The reference's example shows this many, not 43,560 cubic feet.
+    ("AcreFoot", 1.0 / 0.000_810_714),
+    ("AuTablespoon", 2e-5),
+    ("UkTablespoon", 1.5e-5),
+    ("BoardFoot", 0.028_316_846_592 / 12.0),
+    ("Decaliter", 1e-2),
+    ("DeciusGallon", 3.785_411_784e-4),
+    ("DecausGallon", 3.785_411_784e-2),
+    ("HectousGallon", 0.378_541_178_4),
+    ("KilousGallon", 3.785_411_784),
+    ("MegausGallon", 3_785.411_784),
+    ("KiloimperialGallon", 4.546_09),
+    ("MegaimperialGallon", 4_546.09),
+    ("HectocubicFoot", 2.831_684_659_2),
+    ("KilocubicFoot", 28.316_846_592),
+    ("MegacubicFoot", 28_316.846_592),
+    ("HectocubicMeter", 100.0),
+    ("KilocubicMeter", 1e3),
+    ("ImperialBeerBarrel", 0.163_659_24),
+    ("UsBeerBarrel", 0.117_347_765_304),
+    ("UsLegalCup", 2.4e-4),
 ];
 
 /// Temperatures: how many kelvin one degree is, and which temperature in kelvin zero degrees are.
@@ -278,6 +324,7 @@ const TEMPERATURES: &[(&str, f64, f64)] = &[
     ("DegreeRankine", 5.0 / 9.0, 0.0),
     ("DegreeDelisle", -2.0 / 3.0, 373.15),
     ("DegreeNewton", 100.0 / 33.0, 273.15),
+    ("SolarTemperature", 5_778.0, 0.0),
     ("DegreeReaumur", 1.25, 273.15),
     ("DegreeRoemer", 40.0 / 21.0, 273.15 - 7.5 * 40.0 / 21.0),
 ];
@@ -286,6 +333,21 @@ fn by_factor(c: &Call<'_>, units: Units) -> Result<ArrayRef> {
     let (value, from, to) = (c.real(0)?, c.text(1)?, c.text(2)?);
     let factor = |name: &str| units.iter().find(|(known, _)| *known == name).map(|(_, factor)| *factor);
     c.reals(|i| Some(value.get(i)? * factor(from.get(i)?)? / factor(to.get(i)?)?))
+}
+
+/// A tilt is a sine; the others are multiples of each other.
+fn angle(c: &Call<'_>) -> Result<ArrayRef> {
+    let (value, from, to) = (c.real(0)?, c.text(1)?, c.text(2)?);
+    let factor = |name: &str| ANGLES.iter().find(|(known, _)| *known == name).map(|(_, factor)| *factor);
+    c.reals(|i| {
+        let (value, from, to) = (value.get(i)?, from.get(i)?, to.get(i)?);
+        let radians = if from == "Tilt" { value.asin() } else { value * factor(from)? };
+        if to == "Tilt" {
+            Some(radians.sin())
+        } else {
+            Some(radians / factor(to)?)
+        }
+    })
 }
 
 fn temperature(c: &Call<'_>) -> Result<ArrayRef> {

@@ -32,6 +32,7 @@ pub(crate) const FORMS: &[(&str, &str)] = &[
     ("pack_all", "pack_all([ignore_null_empty])"),
     ("bag_pack_columns", "bag_pack_columns(column, ...)"),
     ("iscolumnexists", "iscolumnexists(columnName)"),
+    ("column_names_of", "column_names_of(table)"),
     ("table", "table(name)"),
 ];
 
@@ -63,6 +64,7 @@ impl Binder<'_> {
             "bin_auto" => self.bin_auto(name, &values, span, ctx),
             "pack_all" => self.pack_all(name, &values, span, ctx),
             "bag_pack_columns" => self.bag_pack_columns(name, &values, span, ctx),
+            "column_names_of" => self.column_names_of(name, &values, span, ctx),
             "iscolumnexists" => self.column_exists(name, &values, span, ctx),
             "gettype" => self.get_type(name, arguments, span, ctx)?,
             "materialize" | "table" => self.table_for_value(&name.text, span),
@@ -232,6 +234,22 @@ impl Binder<'_> {
             Some(column) => self.column_use(column, span),
             None => self.expr(default, ctx),
         }
+    }
+
+    /// The names of a table's columns, which are known before it is read.
+    fn column_names_of(&mut self, name: &ast::Name, values: &[&ast::Expr], span: Span, ctx: &Ctx<'_>) -> Bound<Expr> {
+        let [table] = values else {
+            return self.wrong_count(name, "1 argument", values.len());
+        };
+        let rel = self.tabular(table, ctx.scope)?;
+        let function = self.needed(FunctionKind::Scalar, "pack_array", span)?;
+        let place = self.place(span);
+        let names = rel
+            .columns
+            .iter()
+            .map(|column| Expr::literal(Value::String(column.name.clone()), place))
+            .collect();
+        self.catalog_call(function, names, &[], name.span, span)
     }
 
     fn column_exists(&mut self, name: &ast::Name, values: &[&ast::Expr], span: Span, ctx: &Ctx<'_>) -> Bound<Expr> {

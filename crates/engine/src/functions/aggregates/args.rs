@@ -189,9 +189,18 @@ fn percentile_value(args: &[Argument<'_>]) -> Result<Type, ArgumentError> {
     }
 }
 
+/// A percentile is estimated in the widest type of its kind.
+fn widened(ty: Type) -> Type {
+    match ty {
+        Type::Int => Type::Long,
+        Type::Decimal => Type::Real,
+        ty => ty,
+    }
+}
+
 /// `percentile(x, p)`, `percentiles(x, p, …)`
 pub fn percentiles(args: &[Argument<'_>]) -> Outcome {
-    let value = percentile_value(args)?;
+    let value = widened(percentile_value(args)?);
     let count = args.len() - 1;
     if count == 0 {
         return Err(wrong_count("expected at least one percentage"));
@@ -206,7 +215,7 @@ pub fn percentiles(args: &[Argument<'_>]) -> Outcome {
 
 /// `percentilesw(x, weight, p, …)`
 pub fn percentilesw(args: &[Argument<'_>]) -> Outcome {
-    let value = percentile_value(args)?;
+    let value = widened(percentile_value(args)?);
     let count = args.len().saturating_sub(2);
     if count == 0 {
         return Err(wrong_count("expected a value, a weight and percentages"));

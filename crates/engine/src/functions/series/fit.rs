@@ -137,6 +137,11 @@ impl Line {
         self.interception + self.slope * position as f64
     }
 
+    /// What Kusto calls the interception: the first value is at 1, so this is one step before it.
+    fn before(&self) -> f64 {
+        self.interception - self.slope
+    }
+
     fn residual(&self, count: usize) -> f64 {
         self.rvariance * (count as f64 - 1.0)
     }
@@ -169,7 +174,7 @@ fn write_parts(parts: &[Part<'_>], columns: bool, out: &mut String) {
                 let members = [
                     Part::Real("rsquare", line.rsquare),
                     Part::Real("slope", line.slope),
-                    Part::Real("interception", line.interception),
+                    Part::Real("interception", line.before()),
                     Part::Real("variance", line.variance),
                     Part::Real("rvariance", line.rvariance),
                 ];
@@ -196,7 +201,7 @@ pub(super) fn line(c: &Call<'_>, columns: bool) -> Result<ArrayRef> {
             Part::Real("slope", line.slope),
             Part::Real("variance", line.variance),
             Part::Real("rvariance", line.rvariance),
-            Part::Real("interception", line.interception),
+            Part::Real("interception", line.before()),
             Part::Series("line_fit", (0..values.len()).map(|at| line.at(at)).collect()),
         ];
         write_parts(&parts, columns, out);

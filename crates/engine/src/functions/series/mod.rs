@@ -147,7 +147,13 @@ static WHOLE: &[Scalar] = &[
         "series_dot_product(series1, series2) → real",
         "Sum of the products of the elements.",
         plain(TWO, Type::Real),
-        |c| both(c, |a, b| Some(a.iter().zip(b).map(|(x, y)| x * y).sum())),
+        |c| {
+            let (a, b) = (c.value(0)?, c.value(1)?);
+            c.reals(|i| {
+                let (a, b) = paired(&a, &b, i)?;
+                Some(a.iter().zip(b).map(|(x, y)| x * y).sum())
+            })
+        },
     ),
     kernel(
         "series_cosine_similarity",
@@ -392,6 +398,13 @@ fn aligned(a: &Values<'_>, b: &Values<'_>, row: usize) -> Option<(Numbers, Numbe
     Some((a, b))
 }
 
+/// Where both series have a number; `None` when that is nowhere.
+fn paired(a: &Values<'_>, b: &Values<'_>, row: usize) -> Option<(Vec<f64>, Vec<f64>)> {
+    let (a, b) = aligned(a, b, row)?;
+    let pairs: (Vec<f64>, Vec<f64>) = a.into_iter().zip(b).filter_map(|(a, b)| Some((a?, b?))).unzip();
+    (!pairs.0.is_empty()).then_some(pairs)
+}
+
 fn write_number(value: Option<f64>, out: &mut String) {
     match value {
         Some(value) => json::write_real(value, out),
@@ -466,8 +479,7 @@ fn cosine(c: &Call<'_>) -> Result<ArrayRef> {
     let of_b = if c.count() > 3 { Some(c.real(3)?) } else { None };
     let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(p, q)| p * q).sum::<f64>();
     c.reals(|i| {
-        let (a, b) = aligned(&a, &b, i)?;
-        let (a, b) = (complete(a)?, complete(b)?);
+        let (a, b) = paired(&a, &b, i)?;
         let given = |magnitude: Option<super::call::Reals<'_>>| magnitude.and_then(|magnitude| magnitude.get(i));
         let of_a = given(of_a).unwrap_or_else(|| dot(&a, &a).sqrt());
         let of_b = given(of_b).unwrap_or_else(|| dot(&b, &b).sqrt());

@@ -23,6 +23,9 @@ pub struct Receipt {
     pub rejected: u64,
     /// The first of those
     pub rejections: Vec<Rejection>,
+    /// Source it was recognised as, when it was sent to `auto`; empty when it is of no known source
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recognised: Option<&'static str>,
 }
 
 /// A record that could not be used.
@@ -48,6 +51,7 @@ impl Receipt {
             duplicates,
             rejected: decoded.rejected as u64,
             rejections: rejections.collect(),
+            recognised: None,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::ReceiverOptions;
 use crate::answer::Refusal;
 
 /// Content types that logs come as.
-const TYPES: [&str; 12] = [
+const TYPES: [&str; 15] = [
     "application/json",
     "application/x-ndjson",
     "application/ndjson",
@@ -25,9 +25,13 @@ const TYPES: [&str; 12] = [
     "application/zstd",
     "application/octet-stream",
     "text/plain",
+    "application/openmetrics-text",
+    "application/vnd.fdo.journal",
+    "application/x-protobuf",
 ];
 
-const ENCODINGS: [&str; 4] = ["identity", "gzip", "x-gzip", "zstd"];
+/// Snappy belongs to remote write, whose decoder undoes it.
+const ENCODINGS: [&str; 5] = ["identity", "gzip", "x-gzip", "zstd", "snappy"];
 
 pub(crate) fn decompress_limits(options: &ReceiverOptions) -> DecompressLimits {
     DecompressLimits {

@@ -142,7 +142,8 @@ impl Receiver {
         }
         counter!("taffrail_ingest_events_total", "source" => source.id).increment(stored);
         counter!("taffrail_ingest_duplicates_total", "source" => source.id).increment(duplicates);
-        let receipt = Receipt::new(stored, duplicates, &decoded);
+        let mut receipt = Receipt::new(stored, duplicates, &decoded);
+        receipt.recognised = (source.id == taffrail_sources::AUTO).then_some(decoded.source);
         if usable == 0 && decoded.rejected > 0 {
             return Err(Refusal::nothing_usable(receipt));
         }

@@ -221,3 +221,18 @@ async fn a_lake_that_takes_nothing_asks_senders_to_come_again() {
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(response.headers().contains_key(header::RETRY_AFTER));
 }
+
+#[tokio::test]
+async fn a_body_sent_to_auto_is_recognised_and_the_answer_says_as_what() {
+    let fixture = fixture(ReceiverOptions::default()).await;
+    let line = "<38>1 2026-01-15T10:00:09.003Z n1 sshd 991 - - Failed password for root from 198.51.100.4 port 50122 ssh2\n";
+    let (status, receipt) = fixture.post("/ingest/auto/prod", line).await;
+    assert_eq!(
+        (status, &receipt["recognised"], &receipt["stored"]),
+        (StatusCode::OK, &json!("syslog"), &json!(2))
+    );
+    assert_eq!(
+        fixture.rows(),
+        BTreeMap::from([("ASimAuthenticationEventLogs".to_owned(), 1), ("Syslog".to_owned(), 1)])
+    );
+}

@@ -56,6 +56,15 @@ impl<'a> Cursor<'a> {
     /// What stands between two delimiters at the start (`[...]`, `"..."`), a delimiter with a backslash before it not counting.
     pub(crate) fn between(&mut self, open: char, close: char) -> Option<&'a str> {
         let inner = self.rest.trim_start_matches(' ').strip_prefix(open)?;
+        // Escapes are rare: the first delimiter counts when no backslash is before it.
+        if let Some(delimiter) = u8::try_from(close).ok().filter(u8::is_ascii)
+            && let Some(at) = memchr::memchr2(delimiter, b'\\', inner.as_bytes())
+            && inner.as_bytes().get(at) == Some(&delimiter)
+        {
+            let rest = inner.get(at + 1..)?;
+            self.rest = rest.strip_prefix(' ').unwrap_or(rest);
+            return inner.get(..at);
+        }
         let mut escaped = false;
         for (at, character) in inner.char_indices() {
             if escaped {

@@ -21,7 +21,7 @@ const BATCH_BYTES: usize = 64 << 20;
 #[derive(Debug, Clone, Copy)]
 pub struct Slot(Option<usize>);
 
-enum Column {
+enum Builder {
     Bool(BooleanBuilder),
     Int(Int32Builder),
     Long(Int64Builder),
@@ -34,57 +34,59 @@ enum Column {
     Time(TimestampMicrosecondBuilder),
 }
 
+/// A column in the making. Rows that have no value for it are added when the next one has, all at once: most columns of most rows
+/// have none.
+struct Column {
+    builder: Builder,
+    length: usize,
+}
+
 impl Column {
     fn new(ty: Type, data_type: &DataType) -> Column {
-        match ty {
-            Type::Bool => Column::Bool(BooleanBuilder::new()),
-            Type::Int => Column::Int(Int32Builder::new()),
-            Type::Long | Type::TimeSpan => Column::Long(Int64Builder::new()),
-            Type::Real => Column::Real(Float64Builder::new()),
+        let builder = match ty {
+            Type::Bool => Builder::Bool(BooleanBuilder::new()),
+            Type::Int => Builder::Int(Int32Builder::new()),
+            Type::Long | Type::TimeSpan => Builder::Long(Int64Builder::new()),
+            Type::Real => Builder::Real(Float64Builder::new()),
             Type::Decimal => {
-                Column::Decimal(Decimal128Builder::new().with_data_type(DataType::Decimal128(DECIMAL_PRECISION, DECIMAL_SCALE)))
+                Builder::Decimal(Decimal128Builder::new().with_data_type(DataType::Decimal128(DECIMAL_PRECISION, DECIMAL_SCALE)))
             }
-            Type::String => Column::Text(StringViewBuilder::new()),
-            Type::Guid | Type::Dynamic => Column::Nullable(StringViewBuilder::new()),
-            Type::DateTime => Column::Time(TimestampMicrosecondBuilder::new().with_data_type(data_type.clone())),
-        }
+            Type::String => Builder::Text(StringViewBuilder::new()),
+            Type::Guid | Type::Dynamic => Builder::Nullable(StringViewBuilder::new()),
+            Type::DateTime => Builder::Time(TimestampMicrosecondBuilder::new().with_data_type(data_type.clone())),
+        };
+        Column { builder, length: 0 }
     }
 
-    fn len(&self) -> usize {
-        use arrow::array::ArrayBuilder;
-        match self {
-            Column::Bool(builder) => builder.len(),
-            Column::Int(builder) => builder.len(),
-            Column::Long(builder) => builder.len(),
-            Column::Real(builder) => builder.len(),
-            Column::Decimal(builder) => builder.len(),
-            Column::Text(builder) | Column::Nullable(builder) => builder.len(),
-            Column::Time(builder) => builder.len(),
+    /// Adds missing values up to a length.
+    fn pad(&mut self, length: usize) {
+        let missing = length.saturating_sub(self.length);
+        if missing == 0 {
+            return;
         }
-    }
-
-    fn append_missing(&mut self) {
-        match self {
-            Column::Bool(builder) => builder.append_null(),
-            Column::Int(builder) => builder.append_null(),
-            Column::Long(builder) => builder.append_null(),
-            Column::Real(builder) => builder.append_null(),
-            Column::Decimal(builder) => builder.append_null(),
-            Column::Text(builder) => builder.append_value(""),
-            Column::Nullable(builder) => builder.append_null(),
-            Column::Time(builder) => builder.append_null(),
+        match &mut self.builder {
+            Builder::Bool(builder) => builder.append_nulls(missing),
+            Builder::Int(builder) => builder.append_nulls(missing),
+            Builder::Long(builder) => builder.append_nulls(missing),
+            Builder::Real(builder) => builder.append_nulls(missing),
+            Builder::Decimal(builder) => builder.append_nulls(missing),
+            Builder::Text(builder) => (0..missing).for_each(|_| builder.append_value("")),
+            Builder::Nullable(builder) => (0..missing).for_each(|_| builder.append_null()),
+            Builder::Time(builder) => builder.append_nulls(missing),
         }
+        self.length = length;
     }
 
     fn finish(&mut self) -> ArrayRef {
-        match self {
-            Column::Bool(builder) => Arc::new(builder.finish()),
-            Column::Int(builder) => Arc::new(builder.finish()),
-            Column::Long(builder) => Arc::new(builder.finish()),
-            Column::Real(builder) => Arc::new(builder.finish()),
-            Column::Decimal(builder) => Arc::new(builder.finish()),
-            Column::Text(builder) | Column::Nullable(builder) => Arc::new(builder.finish()),
-            Column::Time(builder) => Arc::new(builder.finish()),
+        self.length = 0;
+        match &mut self.builder {
+            Builder::Bool(builder) => Arc::new(builder.finish()),
+            Builder::Int(builder) => Arc::new(builder.finish()),
+            Builder::Long(builder) => Arc::new(builder.finish()),
+            Builder::Real(builder) => Arc::new(builder.finish()),
+            Builder::Decimal(builder) => Arc::new(builder.finish()),
+            Builder::Text(builder) | Builder::Nullable(builder) => Arc::new(builder.finish()),
+            Builder::Time(builder) => Arc::new(builder.finish()),
         }
     }
 }
@@ -126,49 +128,67 @@ impl Rows {
         Slot(self.names.iter().position(|column| column == name))
     }
 
+    /// The column, with missing values for the rows before that had none; nothing when this row has one already: a second would
+    /// shift every row behind it.
     fn column(&mut self, slot: Slot) -> Option<&mut Column> {
-        let rows = self.rows;
         let column = self.columns.get_mut(slot.0?)?;
-        // A second value in the same row would shift every row behind it.
-        (column.len() == rows).then_some(column)
+        if column.length > self.rows {
+            return None;
+        }
+        column.pad(self.rows);
+        Some(column)
     }
 
     /// Sets a string, dynamic (JSON text) or guid.
     pub fn text(&mut self, slot: Slot, value: &str) {
         self.bytes += value.len();
-        if let Some(Column::Text(builder) | Column::Nullable(builder)) = self.column(slot) {
+        if let Some(column) = self.column(slot)
+            && let Builder::Text(builder) | Builder::Nullable(builder) = &mut column.builder
+        {
             builder.append_value(value);
+            column.length += 1;
         }
     }
 
     /// Sets a datetime, in microseconds since 1970.
     pub fn time(&mut self, slot: Slot, microseconds: i64) {
-        if let Some(Column::Time(builder)) = self.column(slot) {
+        if let Some(column) = self.column(slot)
+            && let Builder::Time(builder) = &mut column.builder
+        {
             builder.append_value(microseconds);
+            column.length += 1;
         }
     }
 
     /// Sets an int or long; a long that does not fit an int column is dropped.
     pub fn number(&mut self, slot: Slot, value: i64) {
-        match self.column(slot) {
-            Some(Column::Long(builder)) => builder.append_value(value),
-            Some(Column::Int(builder)) => builder.append_option(i32::try_from(value).ok()),
-            Some(Column::Real(builder)) => builder.append_value(value as f64),
-            _ => {}
+        let Some(column) = self.column(slot) else { return };
+        match &mut column.builder {
+            Builder::Long(builder) => builder.append_value(value),
+            Builder::Int(builder) => builder.append_option(i32::try_from(value).ok()),
+            Builder::Real(builder) => builder.append_value(value as f64),
+            _ => return,
         }
+        column.length += 1;
     }
 
     /// Sets a real.
     pub fn real(&mut self, slot: Slot, value: f64) {
-        if let Some(Column::Real(builder)) = self.column(slot) {
+        if let Some(column) = self.column(slot)
+            && let Builder::Real(builder) = &mut column.builder
+        {
             builder.append_value(value);
+            column.length += 1;
         }
     }
 
     /// Sets a bool.
     pub fn flag(&mut self, slot: Slot, value: bool) {
-        if let Some(Column::Bool(builder)) = self.column(slot) {
+        if let Some(column) = self.column(slot)
+            && let Builder::Bool(builder) = &mut column.builder
+        {
             builder.append_value(value);
+            column.length += 1;
         }
     }
 
@@ -178,11 +198,6 @@ impl Rows {
     /// When Arrow refuses a batch, which would be a fault here and not in the input.
     pub fn end_row(&mut self) -> Result<(), ArrowError> {
         self.rows += 1;
-        for column in &mut self.columns {
-            if column.len() < self.rows {
-                column.append_missing();
-            }
-        }
         if self.rows >= BATCH_ROWS || self.bytes >= BATCH_BYTES {
             self.cut()?;
         }
@@ -193,7 +208,15 @@ impl Rows {
         if self.rows == 0 {
             return Ok(());
         }
-        let arrays = self.columns.iter_mut().map(Column::finish).collect();
+        let rows = self.rows;
+        let arrays = self
+            .columns
+            .iter_mut()
+            .map(|column| {
+                column.pad(rows);
+                column.finish()
+            })
+            .collect();
         self.full.push(RecordBatch::try_new(Arc::clone(&self.schema), arrays)?);
         self.rows = 0;
         self.bytes = 0;

@@ -190,10 +190,26 @@ impl Binder<'_> {
         let [value] = values else {
             return self.wrong_count(name, "1 argument", values.len());
         };
-        if !self.is_tabular(value, ctx) {
-            return self.expr(value, ctx);
-        }
-        let rel = self.tabular(value, ctx.scope)?;
+        let rel = if self.is_tabular(value, ctx) {
+            self.tabular(value, ctx.scope)?
+        } else {
+            let before = self.diagnostics.len();
+            match self.expr(value, &Ctx::constant(ctx.scope)) {
+                Ok(constant) if constant.as_literal().is_some() => return Ok(constant),
+                // Computed once, as a table of one row: `toscalar(new_guid())`.
+                Ok(_) => {
+                    let item = ast::NamedExpr {
+                        names: Vec::new(),
+                        value: (*value).clone(),
+                    };
+                    self.print(&[item], span, ctx.scope)?
+                }
+                Err(Reported) => {
+                    self.diagnostics.truncate(before);
+                    return self.expr(value, ctx);
+                }
+            }
+        };
         let Some(first) = rel.columns.first() else {
             return self.error(Code::Semantic, value.span, "the table has no column to take a value from");
         };

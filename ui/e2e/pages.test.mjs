@@ -147,3 +147,101 @@ test('sources: what arrives with its last event, and the text to connect more', 
     await accessible(page, 'refused');
   });
 });
+
+test('hunting: a query kept from Logs is run with the others and shows what it finds', { skip }, async () => {
+  await portal(async (page) => {
+    const name = `e2e hunt ${Date.now()}`;
+    await page.goto(`${url}/logs?t=6h&q=${encodeURIComponent('KubernetesAudit\n| where Verb == "delete"\n| project TimeGenerated, Username, Namespace, Name')}`);
+    await page.locator('.grid-row').first().waitFor();
+    await page.getByRole('button', { name: 'Save', exact: true }).click();
+    await page.getByRole('menuitem', { name: 'As a hunting query' }).click();
+    await page.getByRole('dialog').locator('input[name=name]').fill(name);
+    await accessible(page, 'save');
+    await page.getByRole('button', { name: 'Keep it' }).click();
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+
+    await page.goto(`${url}/hunting?${LAST}&search=${encodeURIComponent(name)}`);
+    const row = page.locator('tr', { hasText: name });
+    await row.getByText('not asked').waitFor();
+    await page.getByRole('button', { name: 'Run these' }).click();
+    await row.locator('[data-testid=results] b').waitFor();
+    await accessible(page, 'hunting');
+    await row.getByRole('button', { name }).first().click();
+    await page.locator('.pane .table.rows tbody tr').first().waitFor();
+    await settled(page);
+    await accessible(page, 'hunting query');
+    await page.locator('.pane').getByRole('button', { name: 'Remove' }).click();
+    await page.getByText('No query fits').or(page.getByText('There are no hunting queries yet')).waitFor();
+  });
+});
+
+test('logs: fields with their values, statistics, a kept query', { skip }, async () => {
+  await portal(async (page) => {
+    await page.goto(`${url}/logs?t=6h&q=${encodeURIComponent('KubernetesAudit\n| project TimeGenerated, Verb, Username\n| take 300')}`);
+    await page.locator('.grid-row').first().waitFor();
+    await page.getByRole('button', { name: 'Fields' }).click();
+    await page.locator('.fields .node', { hasText: 'Verb' }).click();
+    await page.locator('.field-value').first().waitFor();
+    await accessible(page, 'fields');
+    await page.locator('.field-value').first().getByRole('button', { name: /^Only/ }).click();
+    await page.waitForURL((u) => (u.searchParams.get('q') ?? '').includes('| where Verb =='));
+    await page.locator('.grid-row').first().waitFor();
+    await page.getByRole('button', { name: 'Fields' }).click();
+    await page.getByRole('button', { name: 'Query statistics' }).click();
+    await page.getByText('Rows read').waitFor();
+    await page.keyboard.press('Escape');
+    const name = `e2e query ${Date.now()}`;
+    await page.getByRole('button', { name: 'Save', exact: true }).click();
+    await page.getByRole('menuitem', { name: 'As a saved query' }).click();
+    await page.getByRole('dialog').locator('input[name=name]').fill(name);
+    await page.getByRole('button', { name: 'Keep it' }).click();
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: 'Saved' }).click();
+    await page.getByRole('button', { name, exact: true }).waitFor();
+    await page.getByRole('button', { name: `Remove ${name}` }).click();
+    await page.getByRole('button', { name, exact: true }).waitFor({ state: 'detached' });
+  });
+});
+
+test('queue: rows are grouped, and a view is saved and chosen', { skip }, async () => {
+  await portal(async (page) => {
+    await page.goto(`${url}/incidents?severity=High`);
+    await page.locator('.incidents tbody tr[data-number]').first().waitFor();
+    await page.getByRole('button', { name: 'Group' }).click();
+    await page.getByRole('menuitem', { name: 'Entity' }).click();
+    await page.waitForURL((u) => u.searchParams.get('group') === 'entity');
+    const group = page.locator('.group-row').first();
+    await group.waitFor();
+    const before = await page.locator('.incidents tbody tr[data-number]').count();
+    await group.getByRole('button').click();
+    await page.waitForFunction((n) => document.querySelectorAll('.incidents tbody tr[data-number]').length < n, before);
+    await accessible(page, 'grouped queue');
+    const name = `e2e view ${Date.now()}`;
+    await page.getByRole('button', { name: 'Saved views' }).click();
+    await page.getByRole('menuitem', { name: 'Save this view' }).click();
+    await page.getByRole('dialog').locator('input[name=name]').fill(name);
+    await page.getByRole('button', { name: 'Keep it' }).click();
+    await page.getByRole('button', { name: `Saved views: ${name}` }).waitFor();
+    await page.goto(`${url}/incidents`);
+    await page.getByRole('button', { name: 'Saved views' }).click();
+    await page.getByRole('menuitem', { name }).click();
+    await page.waitForURL((u) => u.searchParams.get('group') === 'entity' && u.searchParams.get('severity') === 'High');
+    await page.getByRole('button', { name: `Saved views: ${name}` }).click();
+    await page.getByRole('menuitem', { name: `Remove ${name}` }).click();
+    await page.getByRole('button', { name: 'Saved views', exact: true }).waitFor();
+  });
+});
+
+test('dark: the pages of what is known are as readable', { skip }, async () => {
+  await portal(
+    async (page) => {
+      for (const path of ['/', '/attack', '/entities', '/workbooks/security-posture', '/hunting', '/sources']) {
+        await page.goto(`${url}${path}?${LAST}`);
+        await page.locator('.panel, .technique, .table tbody tr, .empty').first().waitFor();
+        await settled(page);
+        await accessible(page, `dark ${path}`);
+      }
+    },
+    { colorScheme: 'dark' },
+  );
+});

@@ -27,19 +27,59 @@ for (const theme of ['light', 'dark']) {
     await page.waitForSelector('form, nav');
     await shot('sign-in');
     await signIn(page, url, user, password);
+    // The recording is minutes long: a short range shows its course.
+    const range = process.env.RANGE ?? '15m';
+    const panels = async () => {
+      await settled(page);
+      await page.waitForFunction(() => document.querySelectorAll('.panel-said[role=status], .skeleton').length === 0, undefined, { timeout: 20_000 }).catch(() => problems.push('a panel did not get its answer'));
+      await page.waitForTimeout(250);
+    };
+    const see = async (name, path, selector = '.panel, .table tbody tr, .empty') => {
+      if (only && !only.includes(name)) return;
+      await page.goto(`${url}${path}`);
+      await page.waitForSelector(selector);
+      await panels();
+      await shot(name);
+    };
+    await see('overview', `/?t=${range}`);
+    if (!only || only.includes('overview-more')) {
+      await page.goto(`${url}/?t=${range}`);
+      await page.waitForSelector('.panel');
+      await panels();
+      await page.locator('.page-scroll').evaluate((e) => e.scrollTo(0, e.scrollHeight));
+      await page.waitForTimeout(400);
+      await shot('overview-more');
+    }
+    await see('attack', `/attack?t=${range}`, '.technique');
+    await see('attack-alerts', `/attack?t=${range}&matrix=kubernetes&color=alerts&technique=MS-TA9006`, '.technique');
+    await see('entities', `/entities?t=${range}`);
+    await see('entities-pods', `/entities?t=${range}&kind=pod`);
+    await see('entity-account', `/entities/account?t=${range}&name=bob%40shop.example`);
+    await see('entity-namespace', `/entities/namespace?t=${range}&name=shop`);
+    await see('entity-timeline', `/entities/account?t=${range}&name=bob%40shop.example&tab=timeline`, '.stream li, .panel-said');
+    await see('hunting', `/hunting?t=${range}`);
+    await see('workbooks', '/workbooks', '.gallery a, .empty');
+    for (const id of ['kubernetes-audit', 'rbac-changes', 'identities', 'workloads', 'security-posture', 'control-plane', 'sources-health', 'soc-efficiency', 'mitre-coverage']) await see(`workbook-${id}`, `/workbooks/${id}?t=${range}`);
+    await see('workbook-edit', `/workbooks/rbac-changes?t=${range}&edit=yes`);
+    await see('sources', `/sources?t=${range}`);
+    await see('sources-connect', '/sources?tab=connect');
+    await see('sources-refused', `/sources?t=${range}&tab=refused`);
     await page.goto(`${url}/incidents?status=New&status=Active`);
     await page.waitForSelector('.incidents tbody tr, .empty');
     await settled(page);
     await shot('incidents');
+    await see('incidents-grouped', '/incidents?status=New&status=Active&group=entity', '.group-row, .empty');
+    await page.goto(`${url}/incidents?status=New&status=Active`);
+    await page.waitForSelector('.incidents tbody tr, .empty');
     const first = await page.locator('.incidents tbody tr').first().getAttribute('data-number').catch(() => null);
     if (first !== null) {
       await page.keyboard.press('j');
       await page.waitForSelector('.pane h2');
       await settled(page);
       await shot('incidents-pane');
-      for (const tab of ['overview', 'alerts', 'entities', 'activity']) {
+      for (const tab of ['overview', 'investigate', 'alerts', 'entities', 'activity']) {
         await page.goto(`${url}/incidents/${first}?tab=${tab}`);
-        await page.waitForSelector('.incident-head');
+        await page.waitForSelector(tab === 'investigate' ? '[data-testid=graph][data-ready=true]' : '.incident-head');
         await settled(page);
         await shot(`incident-${tab}`);
       }
@@ -56,6 +96,11 @@ for (const theme of ['light', 'dark']) {
     await shot('logs');
     await page.locator('.grid-row .twist button').first().click().catch(() => undefined);
     await shot('logs-row');
+    await page.locator('.grid-row .twist button').first().click().catch(() => undefined);
+    await page.getByRole('button', { name: 'Fields' }).click();
+    await page.locator('.fields .node', { hasText: 'Username' }).first().click();
+    await shot('logs-fields');
+    await page.getByRole('button', { name: 'Fields' }).click();
     await page.goto(`${url}${query('KubernetesAudit\n| summarize count() by bin(TimeGenerated, 10m), Verb\n| render timechart')}`);
     await page.waitForSelector('[data-testid=chart] canvas, .empty, .messages');
     await settled(page);
@@ -64,7 +109,7 @@ for (const theme of ['light', 'dark']) {
     await page.waitForSelector('.messages');
     await page.waitForSelector('.monaco-editor .squiggly-error', { timeout: 20_000 }).catch(() => problems.push('no marker in the text'));
     await shot('logs-error');
-    await page.goto(`${url}/rules`);
+    await page.goto(`${url}/rules?t=${range}&sort=alerts`);
     await page.waitForSelector('.table tbody tr, .empty');
     await shot('rules');
     const rule = page.locator('.table tbody tr a').first();

@@ -137,7 +137,9 @@ const logs = createRoute({
 const rules = createRoute({
   getParentRoute: () => app,
   path: '/rules',
-  validateSearch: (raw): { search?: string; severity?: string; kind?: string; tactic?: string } => ({
+  validateSearch: (raw): { search?: string; severity?: string; kind?: string; tactic?: string; found?: 'yes'; sort?: 'alerts' | 'name' } => ({
+    found: oneOf(raw['found'], ['yes'] as const),
+    sort: oneOf(raw['sort'], ['alerts', 'name'] as const),
     search: text(raw['search']),
     severity: text(raw['severity']),
     kind: text(raw['kind']),

@@ -48,8 +48,8 @@ export function GraphView({ graph, selected, focus, onSelect, onOpen }: Props) {
           {
             selector: 'node',
             style: {
-              width: 34,
-              height: 34,
+              width: 36,
+              height: 36,
               'background-color': get('--surface-2'),
               'border-width': 1.5,
               'border-color': get('--line-strong'),
@@ -59,7 +59,7 @@ export function GraphView({ graph, selected, focus, onSelect, onOpen }: Props) {
               label: 'data(label)',
               color: get('--text'),
               'font-family': get('--font'),
-              'font-size': 10.5,
+              'font-size': 11.5,
               'text-valign': 'bottom',
               'text-margin-y': 5,
               'text-wrap': 'ellipsis',
@@ -116,7 +116,9 @@ export function GraphView({ graph, selected, focus, onSelect, onOpen }: Props) {
 }
 
 function arrange(core: Core): void {
-  core.layout({ name: 'cose', animate: false, randomize: false, fit: true, padding: 40, nodeRepulsion: () => 9000, idealEdgeLength: () => 70, nodeOverlap: 30, gravity: 0.6, numIter: 1500, nodeDimensionsIncludeLabels: true } as never).run();
+  // As wide as the drawing is, and larger when there is much to place: names stay readable.
+  const room = Math.max(1, Math.sqrt(core.nodes().length / 16));
+  core.layout({ name: 'cose', animate: false, randomize: false, fit: true, padding: 40, boundingBox: { x1: 0, y1: 0, w: core.width() * room, h: core.height() * room }, nodeRepulsion: () => 9000, idealEdgeLength: () => 70, nodeOverlap: 30, gravity: 0.6, numIter: 1500, nodeDimensionsIncludeLabels: true } as never).run();
   closer(core);
 }
 

@@ -4,7 +4,7 @@ const GROUPS: [string, [string, string][]][] = [
   [
     'Everywhere',
     [
-      ['Ctrl K', 'Go to a page, incident or rule'],
+      ['Ctrl K', 'Go to a page, incident, entity, rule, workbook'],
       ['?', 'This help'],
       ['Esc', 'Close what is open'],
     ],
@@ -21,6 +21,21 @@ const GROUPS: [string, [string, string][]][] = [
       ['c', 'Comment'],
       ['x', 'Select for a bulk action'],
       ['/', 'Search'],
+    ],
+  ],
+  [
+    'Investigation',
+    [
+      ['→', 'Choose a part of the time, once it has the focus; with Shift wider'],
+      ['Esc', 'Show everything again'],
+    ],
+  ],
+  [
+    'Hunting',
+    [
+      ['r', 'Run what is listed'],
+      ['j', 'Next query'],
+      ['k', 'Previous query'],
     ],
   ],
   [

@@ -1,9 +1,11 @@
 // Ctrl K: one field that leads everywhere.
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
-import { BookOpenText, Keyboard, Moon, Search, Settings, ShieldAlert, Sun, Table2 } from 'lucide-react';
+import { BookOpenText, Crosshair, Database, Fingerprint, Keyboard, LayoutDashboard, LibraryBig, Moon, Search, Settings, ShieldAlert, Sun, Swords, Table2 } from 'lucide-react';
 import { useDeferredValue, useEffect, useMemo, useRef, useState, type ReactNode } from 'react';
 import { incidentsQuery, rulesQuery, schemaQuery } from '../api/queries';
+import { libraryQuery } from '../api/library';
+import { ENTITIES, entityLabel, ofAlert, type EntityId } from '../lib/entities';
 import { columnName } from '../lib/kql';
 import { chooseTheme, useTheme } from '../lib/theme';
 import { SeverityMark } from './marks';
@@ -45,14 +47,24 @@ function Body({ close, onHelp }: { close: () => void; onHelp: () => void }) {
   const { data: incidents } = useQuery({ ...incidentsQuery(words === '' || number !== undefined ? {} : { search: words }), staleTime: 5000 });
   const { data: rules } = useQuery({ ...rulesQuery, retry: false });
   const { data: schema } = useQuery({ ...schemaQuery, retry: false });
+  const { data: workbooks } = useQuery({ ...libraryQuery('workbooks'), retry: false });
+  const { data: hunts } = useQuery({ ...libraryQuery('hunting'), retry: false });
 
   const targets = useMemo(() => {
     const fits = (text: string): boolean => words.toLowerCase().split(/\s+/).every((w) => text.toLowerCase().includes(w));
     const pages: Target[] = [
+      { key: 'p0', group: 'Pages', label: 'Overview', icon: <LayoutDashboard className="icon" />, go: () => void navigate({ to: '/', search: {} }) },
       { key: 'p1', group: 'Pages', label: 'Incidents', icon: <ShieldAlert className="icon" />, go: () => void navigate({ to: '/incidents', search: { status: ['New', 'Active'] } }) },
       { key: 'p2', group: 'Pages', label: 'All incidents', icon: <ShieldAlert className="icon" />, go: () => void navigate({ to: '/incidents', search: {} }) },
       { key: 'p3', group: 'Pages', label: 'Logs', icon: <Search className="icon" />, go: () => void navigate({ to: '/logs', search: {} }) },
       { key: 'p4', group: 'Pages', label: 'Rules', icon: <BookOpenText className="icon" />, go: () => void navigate({ to: '/rules', search: {} }) },
+      { key: 'pe', group: 'Pages', label: 'Entities', icon: <Fingerprint className="icon" />, go: () => void navigate({ to: '/entities', search: {} }) },
+      { key: 'ph', group: 'Pages', label: 'Hunting', icon: <Crosshair className="icon" />, go: () => void navigate({ to: '/hunting', search: {} }) },
+      { key: 'pw', group: 'Pages', label: 'Workbooks', icon: <LibraryBig className="icon" />, go: () => void navigate({ to: '/workbooks', search: {} }) },
+      { key: 'pa', group: 'Pages', label: 'ATT&CK matrix', icon: <Swords className="icon" />, go: () => void navigate({ to: '/attack', search: {} }) },
+      { key: 'pt', group: 'Pages', label: 'Threat matrix for Kubernetes', icon: <Swords className="icon" />, go: () => void navigate({ to: '/attack', search: { matrix: 'kubernetes' } }) },
+      { key: 'ps', group: 'Pages', label: 'Sources', icon: <Database className="icon" />, go: () => void navigate({ to: '/sources', search: {} }) },
+      { key: 'pc', group: 'Pages', label: 'Connect a source', icon: <Database className="icon" />, go: () => void navigate({ to: '/sources', search: { tab: 'connect' } }) },
       { key: 'p5', group: 'Pages', label: 'Settings: your account', icon: <Settings className="icon" />, go: () => void navigate({ to: '/settings/account' }) },
       { key: 'p6', group: 'Pages', label: 'Settings: users', icon: <Settings className="icon" />, go: () => void navigate({ to: '/settings/users' }) },
       { key: 'p7', group: 'Pages', label: 'Settings: tokens', icon: <Settings className="icon" />, go: () => void navigate({ to: '/settings/tokens' }) },
@@ -86,6 +98,22 @@ function Body({ close, onHelp }: { close: () => void; onHelp: () => void }) {
       for (const rule of (rules ?? []).filter((r) => fits(`${r.name} ${r.techniques.join(' ')}`)).slice(0, 6)) {
         found.push({ key: `r${rule.id}`, group: 'Rules', label: rule.name, icon: <BookOpenText className="icon" />, go: () => void navigate({ to: '/rules/$id', params: { id: rule.id } }) });
       }
+      for (const item of (workbooks ?? []).filter((w) => fits(w.name)).slice(0, 5)) {
+        found.push({ key: `w${item.id}`, group: 'Workbooks', label: item.name, icon: <LibraryBig className="icon" />, go: () => void navigate({ to: '/workbooks/$id', params: { id: item.id }, search: {} as never }) });
+      }
+      for (const item of (hunts ?? []).filter((h) => fits(h.name)).slice(0, 5)) {
+        found.push({ key: `h${item.id}`, group: 'Hunting queries', label: item.name, icon: <Crosshair className="icon" />, go: () => void navigate({ to: '/hunting', search: { id: item.id } }) });
+      }
+      // Entities of the incidents that are found, and what was typed as the name of one.
+      const named = new Map<string, EntityId>();
+      for (const entity of (incidents?.items ?? []).flatMap((incident) => incident.entities)) {
+        const id = ofAlert(entity);
+        if (id !== null && fits(id.name)) named.set(`${id.kind} ${id.namespace ?? ''}/${id.name}`, id);
+      }
+      for (const [key, id] of [...named].slice(0, 6)) {
+        found.push({ key: `e${key}`, group: 'Entities', label: entityLabel(id), hint: <span className="faint">{ENTITIES[id.kind].label}</span>, icon: <Fingerprint className="icon" />, go: () => void navigate({ to: '/entities/$kind', params: { kind: id.kind }, search: { name: id.name, namespace: id.namespace } }) });
+      }
+      found.push({ key: 'find', group: 'Entities', label: `Find entities called “${words}”`, icon: <Fingerprint className="icon" />, go: () => void navigate({ to: '/entities', search: { search: words } }) });
       for (const table of (schema?.tables ?? []).filter((t) => fits(t.name)).slice(0, 5)) {
         found.push({
           key: `t${table.name}`,
@@ -98,7 +126,7 @@ function Body({ close, onHelp }: { close: () => void; onHelp: () => void }) {
       }
     }
     return found;
-  }, [words, number, incidents, rules, schema, theme, navigate, onHelp]);
+  }, [words, number, incidents, rules, workbooks, hunts, schema, theme, navigate, onHelp]);
 
   useEffect(() => setAt(0), [words]);
   useEffect(() => {
@@ -119,7 +147,7 @@ function Body({ close, onHelp }: { close: () => void; onHelp: () => void }) {
           autoFocus
           value={typed}
           onChange={(event) => setTyped(event.target.value)}
-          placeholder="Page, incident, rule, table…"
+          placeholder="Page, incident, entity, rule, workbook, table…"
           aria-label="Go to"
           role="combobox"
           aria-expanded="true"

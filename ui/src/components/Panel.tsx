@@ -27,7 +27,7 @@ export function Panel({ title, about, actions, className, span, height, children
         </div>
         {actions}
       </header>
-      <div className="panel-body" style={height === undefined ? undefined : { height }}>
+      <div className="panel-body" style={height === undefined ? undefined : { flex: `1 0 ${height}px`, overflow: 'hidden' }}>
         {children}
       </div>
     </section>
@@ -114,7 +114,8 @@ export interface Bar {
 export function Bars({ bars, format = (n) => n.toLocaleString('en-US') }: { bars: Bar[]; format?: (value: number) => string }) {
   const most = Math.max(1, ...bars.map((bar) => bar.value));
   return (
-    <ul className="bars">
+    // It scrolls where there is little room, also for the keyboard.
+    <ul className="bars" tabIndex={0} aria-label="Names with their numbers">
       {bars.map((bar) => (
         <li key={bar.key}>
           <div className="bar-label">{bar.label}</div>

@@ -1,7 +1,7 @@
 // A few rows as a plain table: times in the reader's zone, names of entities as links.
 import { useState } from 'react';
 import type { Answer } from '../api/kql';
-import { text } from '../api/kql';
+import { list, text } from '../api/kql';
 import type { Json, ResultColumn, Severity, Status } from '../api/types';
 import { isNumeric } from '../lib/chart';
 import { ofLogin, type EntityId } from '../lib/entities';
@@ -89,7 +89,8 @@ function Cell({ column, value, row, columns }: { column: ResultColumn; value: Js
   if (typeof value === 'string' && /severity/i.test(column.name) && SEVERITY.test(value)) return <SeverityMark severity={value as Severity} />;
   if (typeof value === 'string' && column.name === 'Status' && STATUS.test(value)) return <StatusMark status={value as Status} />;
   const id = entityOf(column, value, row, columns);
-  const shown = cellText(value, column.type);
+  const items = column.type === 'dynamic' ? list(value) : [];
+  const shown = items.length > 0 ? items.map(text).join(', ') : cellText(value, column.type);
   const cut = <span title={shown.length > 80 ? shown : undefined}>{shown.length > 160 ? `${shown.slice(0, 159)}…` : shown}</span>;
   return id === null ? cut : <EntityLink id={id}>{cut}</EntityLink>;
 }

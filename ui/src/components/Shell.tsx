@@ -172,7 +172,7 @@ export function Broken({ error, reset }: { error: unknown; reset?: () => void })
         }}
       />
       <p className="muted">
-        Nothing was lost on the server. <a href="/">Go to the incidents</a>, or reload. When it happens again, the browser's console has the details.
+        Nothing was lost on the server. <a href="/">Go to the overview</a>, or reload. When it happens again, the browser's console has the details.
       </p>
     </div>
   );

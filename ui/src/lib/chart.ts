@@ -435,28 +435,29 @@ function pie(columns: ResultColumn[], rows: Json[][], { x, ys }: Roles, render: 
         ? {
             type: 'scroll',
             orient: 'vertical',
-            left: '60%',
+            left: '56%',
             top: 'middle',
             icon: 'roundRect',
             itemWidth: 9,
             itemHeight: 9,
-            textStyle: { color: palette.text, fontSize: 11.5, width: 150, overflow: 'truncate' },
+            textStyle: { color: palette.text, fontSize: 11.5 },
             pageTextStyle: { color: palette.muted },
             pageIconColor: palette.text,
             formatter: (name: string) => {
               const slice = shown.find((one) => one.name === name);
               const all = shown.reduce((sum, one) => sum + one.value, 0);
-              return slice === undefined || all === 0 ? name : `${name}  ${compact((100 * slice.value) / all)} %`.replace(/(\.\d)\d+ %$/, '$1 %');
+              const short = name.length > 20 ? `${name.slice(0, 19)}…` : name;
+              return slice === undefined || all === 0 ? short : `${short}  ${compact((100 * slice.value) / all)} %`.replace(/(\.\d)\d+ %$/, '$1 %');
             },
           }
         : undefined,
       series: [
         {
           type: 'pie',
-          radius: look.compact ? ['42%', '66%'] : ['45%', '72%'],
+          radius: look.compact ? ['38%', '60%'] : ['45%', '72%'],
           data: shown.map((slice) => (palette.named?.[slice.name] === undefined ? slice : { ...slice, itemStyle: { color: palette.named[slice.name] } })),
           itemStyle: { borderColor: palette.surface, borderWidth: 2 },
-          ...(look.compact ? { center: ['32%', '50%'] } : {}),
+          ...(look.compact ? { center: ['29%', '50%'] } : {}),
           label: { show: look.compact !== true, color: palette.text, fontSize: 11, formatter: '{b}  {d} %' },
           labelLine: { lineStyle: { color: palette.line } },
         },
@@ -596,9 +597,9 @@ function heatmap(columns: ResultColumn[], rows: Json[][], palette: Palette): Cha
     cut: false,
     option: {
       ...base(palette),
-      grid: { left: 12, right: 20, top: 12, bottom: 12, containLabel: true },
+      grid: { left: Math.min(190, 22 + 6.6 * Math.max(...ys.map((y) => y.length))), right: 18, top: 12, bottom: 28 },
       xAxis: { type: 'category', data: xs, axisLabel: { ...text, hideOverlap: true }, axisTick: { show: false }, axisLine: { lineStyle: { color: palette.line } } },
-      yAxis: { type: 'category', data: ys, inverse: true, axisLabel: { ...text, width: 200, overflow: 'truncate' }, axisTick: { show: false }, axisLine: { show: false } },
+      yAxis: { type: 'category', data: ys, inverse: true, axisLabel: { ...text, width: 168, overflow: 'truncate', interval: 0 }, axisTick: { show: false }, axisLine: { show: false } },
       visualMap: { show: false, min: 0, max: Math.max(1, ...sums.values()), inRange: { color: [palette.surface, palette.series[0]] } },
       series: [{ type: 'heatmap', data, itemStyle: { borderColor: palette.surface, borderWidth: 1 } }],
     },

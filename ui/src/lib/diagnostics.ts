@@ -50,4 +50,11 @@ export function shift(diagnostics: Diagnostic[], line: number, column: number): 
   }));
 }
 
+/** Something was put before a query: the places it reports are as many lines too low. */
+export function withoutLines(diagnostics: Diagnostic[], lines: number): Diagnostic[] {
+  if (lines === 0) return diagnostics;
+  const move = (place: Place): Place => ({ ...place, line: Math.max(1, place.line - lines) });
+  return diagnostics.map((d) => ({ ...d, start: move(d.start), end: move(d.end), fix: d.fix ? { ...d.fix, start: move(d.fix.start), end: move(d.fix.end) } : d.fix }));
+}
+
 export const isError = (diagnostic: Diagnostic): boolean => diagnostic.severity.toLowerCase() === 'error';

@@ -23,15 +23,15 @@ export const TACTICS = ['InitialAccess', 'Execution', 'Persistence', 'PrivilegeE
 /** What a kind of log is, and tables that hold it. */
 export const LOGS: Record<Shown, { name: string; tables: string[] }> = {
   audit: { name: 'API audit', tables: ['KubernetesAudit'] },
-  inventory: { name: 'Objects of the cluster', tables: ['KubernetesObjects', 'KubernetesInventory', 'KubePodInventory', 'KubernetesEvents', 'KubeEvents'] },
-  runtime: { name: 'Node sensor', tables: ['RuntimeAlert', 'FalcoAlerts', 'TetragonEvents', 'KubernetesRuntime'] },
+  inventory: { name: 'Objects of the cluster', tables: ['KubernetesPodInventory', 'KubePodInventory', 'KubeEvents', 'KubernetesObjects'] },
+  runtime: { name: 'Node sensor', tables: ['RuntimeAlert', 'PrismaCloudCompute_CL', 'OperationalAlert'] },
   registry: { name: 'Container registry', tables: ['ContainerRegistryRepositoryEvents', 'ContainerRegistryLoginEvents', 'ContainerRegistry'] },
   cicd: { name: 'Source control and builds', tables: ['GitHubAuditLog', 'GitHubAudit', 'GitLabAudit', 'AzureDevOpsAuditing'] },
   cloud: { name: 'Cloud management', tables: ['AzureActivity', 'AWSCloudTrail', 'GCPAuditLogs'] },
   identity: { name: 'Sign-ins and directory', tables: ['SigninLogs', 'AuditLogs', 'AADNonInteractiveUserSignInLogs'] },
-  ingress: { name: 'Ingress access', tables: ['IngressAccess', 'KubernetesIngress', 'W3CIISLog'] },
-  node: { name: 'Operating system of nodes', tables: ['Syslog', 'LinuxAudit', 'KubernetesNode'] },
-  flow: { name: 'Network flows', tables: ['KubernetesFlows', 'NetworkFlow', 'HubbleFlows'] },
+  ingress: { name: 'Ingress access', tables: ['IngressAccess'] },
+  node: { name: 'Operating system of nodes', tables: ['LinuxAudit', 'LinuxAuditLog', 'KubeletLogs', 'Syslog'] },
+  flow: { name: 'Network flows', tables: ['NetworkFlow', 'DnsQuery'] },
   metrics: { name: 'Metrics', tables: ['InsightsMetrics', 'Metrics'] },
 };
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { buildChart } from './chart';
+import { course } from './course';
 import { coverage } from './coverage';
 import { ofAlert, ofLogin } from './entities';
 import { countOf, courseOf } from './hunting';
@@ -83,5 +84,12 @@ describe('charts of pages', () => {
     const series = chart.kind === 'chart' ? (chart.option['series'] as { name: string; type: string; data: [number, number][] }[]) : [];
     expect(series.map((s) => [s.name, s.type])).toEqual([['High', 'bar'], ['Low', 'bar']]);
     expect(series.map((s) => s.data.map(([, v]) => v))).toEqual([[0, 0, 2, 0], [1, 0, 0, 0]]);
+  });
+});
+
+describe('courses', () => {
+  it('give every bin of the range its place', () => {
+    const at = Date.parse('2026-01-01T00:00:00Z');
+    expect(course([['2026-01-01T00:01:00Z', 4], ['2026-01-01T00:03:00Z', 2]], 0, 1, 60, [at, at + 240_000])).toEqual([0, 4, 0, 2, 0]);
   });
 });

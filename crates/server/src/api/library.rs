@@ -96,10 +96,15 @@ fn text(body: &Value, name: &str) -> Option<String> {
     body.get(name).and_then(Value::as_str).map(|text| text.trim().to_owned())
 }
 
+fn first(body: &Value, names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| text(body, name))
+}
+
 fn from_shipped(shipped: Shipped) -> LibraryItem {
     LibraryItem {
-        name: text(&shipped.body, "name").unwrap_or_else(|| shipped.id.clone()),
-        description: text(&shipped.body, "description").unwrap_or_default(),
+        // Sources have a title and what they are about beside their short name.
+        name: first(&shipped.body, &["title", "name"]).unwrap_or_else(|| shipped.id.clone()),
+        description: first(&shipped.body, &["description", "about"]).unwrap_or_default(),
         id: shipped.id,
         origin: Origin::Shipped,
         shared: true,

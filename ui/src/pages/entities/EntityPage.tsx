@@ -2,13 +2,15 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { ArrowLeft, SquareArrowOutUpRight } from 'lucide-react';
-import { Fragment } from 'react';
+import { Fragment, useMemo } from 'react';
 import { list, number, objects, text, useKql } from '../../api/kql';
 import { incidentsQuery } from '../../api/queries';
 import type { Json, Severity } from '../../api/types';
 import { EntityLink } from '../../components/EntityLink';
 import { EntityIcon, SeverityMark, StatusMark } from '../../components/marks';
+import { Chart } from '../../components/Chart';
 import { Asked, Bars, Panel, QueryPanel } from '../../components/Panel';
+import { RowsTable } from '../../components/RowsTable';
 import { ScopeBar } from '../../components/ScopeBar';
 import { NotFound } from '../../components/Shell';
 import { TimeChart } from '../../components/TimeChart';
@@ -17,7 +19,7 @@ import { ENTITIES, ENTITY_KINDS, ICON_TYPES, alertsOf, entityLabel, eventsOf, of
 import { useTitle } from '../../lib/hooks';
 import { literal } from '../../lib/kql';
 import { summarize } from '../../lib/timeline';
-import { useScope } from '../../lib/scope';
+import { rangeEnds, useScope } from '../../lib/scope';
 import { absolute, duration } from '../../lib/time';
 
 const TABS = [
@@ -110,6 +112,7 @@ function Overview({ id }: { id: EntityId }) {
         <QueryPanel title="Activity" about="Requests by verb; draw across to narrow the time" span={12} height={210} query={`${eventsOf(id)}\n| summarize Requests = count() by bin(TimeGenerated, ${bin}), Verb`} empty="No request of this range has to do with it. Choose a longer range.">
           {(answer) => <TimeChart answer={answer} bars />}
         </QueryPanel>
+        {definition.by && <Usual id={id} />}
         {definition.related(id).map((related) => (
           <QueryPanel key={related.title} title={related.title} span={6} query={related.query} empty="None in this range.">
             {(answer) => (
@@ -171,6 +174,65 @@ function Overview({ id }: { id: EntityId }) {
       </div>
     </div>
   );
+}
+
+const MONTH = 30 * 86_400_000;
+
+/** What it usually does: its hours over a month, and what it did in this range for the first time. */
+function Usual({ id }: { id: EntityId }) {
+  const { range } = useScope();
+  const by = ENTITIES[id.kind].by?.(id) ?? 'false';
+  // Of the moment the range was chosen, so that the queries stay the same.
+  const span = useMemo(() => {
+    const ends = rangeEnds(range) ?? [Date.now() - MONTH, Date.now()];
+    return { start: new Date(ends[0]).toISOString(), month: `${new Date(ends[1] - MONTH).toISOString()}/${new Date(ends[1]).toISOString()}` };
+  }, [range]);
+  return (
+    <>
+      <QueryPanel
+        title="New for it"
+        about="Seen in this range for the first time in 30 days"
+        span={6}
+        height={240}
+        timespan={span.month}
+        t={span.month}
+        query={`let Began = datetime(${span.start});
+KubernetesAudit
+| where ${by}
+| mv-expand What = pack_array(strcat("does ", Action), strcat("from ", SourceIp), iff(isempty(Namespace), "", strcat("in namespace ", Namespace)), strcat("with ", tostring(split(UserAgent, " ")[0]))) to typeof(string)
+| where isnotempty(What)
+| summarize First = min(TimeGenerated), Events = count() by What
+| where First >= Began
+| top 40 by First desc
+| project First, What, Events`}
+        empty="Nothing: everything it did, it had done before."
+      >
+        {(answer) => <RowsTable answer={answer} />}
+      </QueryPanel>
+      <QueryPanel
+        title="Its hours"
+        about="Requests by day and hour (UTC) of the last 30 days"
+        span={6}
+        height={240}
+        timespan={span.month}
+        t={span.month}
+        query={`KubernetesAudit
+| where ${by}
+| summarize Requests = count() by Hour = format_datetime(TimeGenerated, "HH"), Day = format_datetime(TimeGenerated, "yyyy-MM-dd")
+| sort by Day desc, Hour asc`}
+        empty="No request in 30 days."
+      >
+        {(answer) => <Chart kind="pivotchart" columns={answer.columns} rows={hours(answer.rows)} render={null} look={{ compact: true }} />}
+      </QueryPanel>
+    </>
+  );
+}
+
+/** Every hour has its place, whether or not something happened in it. */
+function hours(rows: Json[][]): Json[][] {
+  const first = rows[0]?.[1] ?? '';
+  const all = Array.from({ length: 24 }, (_, hour): Json[] => [String(hour).padStart(2, '0'), first, 0]);
+  return [...all, ...rows];
 }
 
 function AlertName({ row }: { row: Record<string, Json> }) {

@@ -17,7 +17,8 @@ import { tacticName } from '../../lib/attack';
 import { useKeys, useTitle } from '../../lib/hooks';
 import { courseOf, countOf, readHunt, type Hunt } from '../../lib/hunting';
 import { Markdown, plainText } from '../../lib/markdown';
-import { binFor, inCluster, rangeEnds, useScope } from '../../lib/scope';
+import { course } from '../../lib/course';
+import { binFor, binSeconds, inCluster, rangeEnds, useScope } from '../../lib/scope';
 import { useMay } from '../../lib/session';
 
 interface Found {
@@ -207,13 +208,14 @@ export function Hunting() {
 
 /** How the results lie in time, and how many there were in the range before. */
 function Course({ hunt, bin, count, earlier }: { hunt: Hunt; bin: string; count: number; earlier: string | null }) {
-  const course = useKql(courseOf(hunt.query, bin));
+  const { range } = useScope();
+  const asked = useKql(courseOf(hunt.query, bin));
   const before = useKql(earlier === null ? null : countOf(hunt.query), { timespan: earlier });
-  const values = (course.data?.rows ?? []).map((row) => number(row[1]));
+  const values = course(asked.data?.rows ?? [], 0, 1, binSeconds(bin), rangeEnds(range));
   const change = before.data === undefined ? null : count - number(before.data.rows[0]?.[0]);
   return (
     <div className="row" style={{ gap: 8 }}>
-      <div style={{ width: 84 }}>{course.error === null && <Spark values={values} label="Results over the range" />}</div>
+      <div style={{ width: 84 }}>{asked.error === null && <Spark values={values} label="Results over the range" />}</div>
       {change !== null && (
         <Tip text="Change against the range before">
           <span className="faint number" tabIndex={0}>

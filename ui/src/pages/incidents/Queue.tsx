@@ -2,8 +2,8 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { createColumnHelper, flexRender, getCoreRowModel, useReactTable } from '@tanstack/react-table';
-import { ArrowDown, ArrowUp, Filter, RefreshCw, Search, ShieldCheck, X } from 'lucide-react';
-import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { ArrowDown, ArrowUp, BookmarkPlus, Check, ChevronDown, ChevronRight, Filter, Layers, RefreshCw, Search, ShieldCheck, Trash2, X } from 'lucide-react';
+import { Fragment, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { useIncidentEvents } from '../../api/events';
 import { incidentsQuery, patchLists, useChangeIncident } from '../../api/queries';
 import { request } from '../../api/client';
@@ -11,13 +11,23 @@ import type { Incident, IncidentDetail, IncidentPage } from '../../api/types';
 import { EntityChips, Owner, SeverityMark, StatusMark, Techniques } from '../../components/marks';
 import { notify, notifyError } from '../../components/toast';
 import { CheckBox, Empty, ErrorNotice, Menu, Skeleton, Time, Tip, Chevron } from '../../components/ui';
-import { NOBODY, PAGE_SIZE, SEVERITIES, STATUSES, countFilters, parseQueue, queueToApi, toggleFacet, toggleSort, type Facet, type QueueSearch, type Sort } from '../../lib/filters';
+import { libraryQuery, useDiscard } from '../../api/library';
+import { SaveDialog } from '../../components/SaveDialog';
+import { ScopeBar } from '../../components/ScopeBar';
+import { tacticName } from '../../lib/attack';
+import { entityText } from '../../lib/entity';
+import { GROUPS, NOBODY, PAGE_SIZE, SEVERITIES, STATUSES, countFilters, parseQueue, queueToApi, toggleFacet, toggleSort, type Facet, type Group, type QueueSearch, type Sort } from '../../lib/filters';
+import { rangeEnds, useScope } from '../../lib/scope';
+import type { Range } from '../../lib/time';
 import { useKeys, useTitle } from '../../lib/hooks';
 import { useMay, useSession } from '../../lib/session';
 import { ChooseDialog, CloseDialog, asSeverity, asStatus, useBulk } from './actions';
 import { Facets } from './Facets';
 import { FirstSteps } from './FirstSteps';
 import { Pane } from './Pane';
+
+/** Open incidents of last month are work, too: the queue begins with all time. */
+const ANY_TIME: Range = { kind: 'all' };
 
 type Ask = 'status' | 'severity' | 'close' | null;
 
@@ -42,9 +52,17 @@ export function Queue() {
   const client = useQueryClient();
   const { user } = useSession();
   const mayChange = useMay('Responder');
-  const query = incidentsQuery(queue);
+  const scope = useScope(ANY_TIME);
+  // The ends of the range are those of the moment it was chosen, so that the list does not ask again by itself.
+  const ends = useMemo(() => rangeEnds(scope.range), [scope.range]);
+  const asked = useMemo<QueueSearch>(
+    () => ({ ...queue, cluster: scope.cluster, ...(ends === undefined ? {} : { since: new Date(ends[0]).toISOString(), ...(scope.range.kind === 'between' ? { until: new Date(ends[1]).toISOString() } : {}) }) }),
+    [queue, scope.cluster, scope.range, ends],
+  );
+  const query = incidentsQuery(asked);
   const { data, error, isPending, isFetching, refetch } = useQuery(query);
-  const items = useMemo(() => data?.items ?? [], [data]);
+  const items = useMemo(() => grouped(data?.items ?? [], queue.group), [data, queue.group]);
+  const [folded, setFolded] = useState<ReadonlySet<string>>(new Set());
   const total = data?.total ?? 0;
   const [checked, setChecked] = useState<ReadonlySet<number>>(new Set());
   const [ask, setAsk] = useState<Ask>(null);
@@ -66,7 +84,7 @@ export function Queue() {
 
   // Rows may come in by themselves only when nobody is reading or about to click on one.
   const isIdle = (): boolean => queue.selected === undefined && checked.size === 0 && ask === null && scroller.current?.scrollTop === 0 && !scroller.current.matches(':hover, :focus-within');
-  const { fresh, waiting, showWaiting } = useLiveQueue(queue, items.length, isIdle);
+  const { fresh, waiting, showWaiting } = useLiveQueue(asked, items.length, isIdle);
   useEffect(() => setChecked(new Set()), [queue.status, queue.severity, queue.owner, queue.tactic, queue.technique, queue.search, queue.page]);
 
   // What the actions of the keyboard and the bar apply to.
@@ -162,7 +180,8 @@ export function Queue() {
   const descending = (queue.order ?? 'desc') === 'desc';
   const page = queue.page ?? 1;
   const pages = Math.max(1, Math.ceil(total / PAGE_SIZE));
-  const nothingEver = data !== undefined && total === 0 && filters === 0;
+  const narrowed = filters > 0 || scope.cluster !== undefined || ends !== undefined;
+  const nothingEver = data !== undefined && total === 0 && !narrowed;
 
   return (
     <>
@@ -173,6 +192,7 @@ export function Queue() {
         <span className="faint number" role="status">
           {data === undefined ? '' : `${total.toLocaleString('en-US')} ${total === 1 ? 'incident' : 'incidents'}`}
         </span>
+        <ScopeBar fallback={ANY_TIME} reload={false} />
         <Tip text="Load again">
           <button type="button" className="button quiet square" aria-label="Load again" onClick={() => void refetch()}>
             <RefreshCw className="icon" style={isFetching ? { animation: 'spin 1s linear infinite' } : undefined} />
@@ -221,8 +241,9 @@ export function Queue() {
                 <Filter className="icon" />
               </button>
               <SearchField field={searchField} value={queue.search ?? ''} onChange={(search) => go({ ...queue, search: search === '' ? undefined : search, page: undefined }, true)} />
+              <GroupMenu group={queue.group} onChange={(group) => go({ ...queue, group }, true)} />
               {filters > 0 && (
-                <button type="button" className="button quiet" onClick={() => go({ sort: queue.sort, order: queue.order })}>
+                <button type="button" className="button quiet" onClick={() => go({ sort: queue.sort, order: queue.order, group: queue.group })}>
                   <X className="icon small" /> Clear filters
                 </button>
               )}
@@ -266,11 +287,16 @@ export function Queue() {
                   </tr>
                 </thead>
                 <tbody>
-                  {table.getRowModel().rows.map((row) => {
+                  {table.getRowModel().rows.map((row, at) => {
                     const number = row.original.number;
+                    const group = queue.group === undefined ? null : groupOf(row.original, queue.group);
+                    const before = items[at - 1];
+                    const first = group !== null && (before === undefined || groupOf(before, queue.group as Group) !== group);
                     return (
+                      <Fragment key={row.id}>
+                      {first && <GroupRow name={group} shown={groupName(group, queue.group as Group)} count={items.filter((i) => groupOf(i, queue.group as Group) === group).length} folded={folded.has(group)} onFold={() => setFolded(flipped(folded, group))} />}
+                      {(group === null || !folded.has(group)) && (
                       <tr
-                        key={row.id}
                         data-number={number}
                         data-cursor={number === queue.selected}
                         aria-selected={checked.has(number)}
@@ -287,6 +313,8 @@ export function Queue() {
                           </td>
                         ))}
                       </tr>
+                      )}
+                      </Fragment>
                     );
                   })}
                 </tbody>
@@ -364,8 +392,87 @@ export function Queue() {
   );
 }
 
+/** What an incident belongs to under a grouping. */
+function groupOf(incident: Incident, group: Group): string {
+  switch (group) {
+    case 'severity':
+      return incident.severity;
+    case 'status':
+      return incident.status;
+    case 'owner':
+      return incident.owner ?? '';
+    case 'cluster':
+      return incident.cluster ?? '';
+    case 'tactic':
+      return incident.tactics[0] ?? '';
+    case 'rule':
+      return incident.rules[0] ?? '';
+    case 'entity': {
+      const [first] = incident.entities.filter((e) => e.type !== 'KubernetesCluster');
+      return first === undefined ? '' : `${first.type}: ${entityText(first)}`;
+    }
+  }
+}
+
+const groupName = (name: string, group: Group): string => (name === '' ? (group === 'owner' ? 'Unassigned' : 'None') : group === 'tactic' ? tacticName(name) : name);
+const GROUP_NAMES: Record<Group, string> = { severity: 'Severity', status: 'Status', owner: 'Owner', cluster: 'Cluster', tactic: 'Tactic', rule: 'Rule', entity: 'Entity' };
+
+/** Puts together what belongs together, in the order in which the groups first occur. */
+function grouped(items: Incident[], group: Group | undefined): Incident[] {
+  if (group === undefined) return items;
+  const groups = new Map<string, Incident[]>();
+  for (const item of items) groups.set(groupOf(item, group), [...(groups.get(groupOf(item, group)) ?? []), item]);
+  return [...groups.values()].flat();
+}
+
+function flipped(set: ReadonlySet<string>, name: string): ReadonlySet<string> {
+  const next = new Set(set);
+  if (!next.delete(name)) next.add(name);
+  return next;
+}
+
+function GroupRow({ name, shown, count, folded, onFold }: { name: string; shown: string; count: number; folded: boolean; onFold: () => void }) {
+  return (
+    // A cell for each column, as columns come and go with the width; the name runs over all of them.
+    <tr className="group-row" data-group={name}>
+      <td className="c-check">
+        <button type="button" className="toggle" aria-expanded={!folded} onClick={onFold}>
+          {folded ? <ChevronRight className="icon small" /> : <ChevronDown className="icon small" />}
+          <b>{shown}</b> <span className="count">{count}</span>
+        </button>
+      </td>
+      {HEADS.map((head) => (
+        <td key={head.id} className={head.className} />
+      ))}
+    </tr>
+  );
+}
+
+function GroupMenu({ group, onChange }: { group: Group | undefined; onChange: (group: Group | undefined) => void }) {
+  return (
+    <Menu
+      trigger={
+        <button type="button" className="button" aria-pressed={group !== undefined}>
+          <Layers className="icon small" /> {group === undefined ? 'Group' : GROUP_NAMES[group]} <Chevron />
+        </button>
+      }
+      caption="Group by"
+      items={[
+        { key: '', label: 'Nothing', hint: group === undefined ? <Check className="icon small" /> : undefined, onSelect: () => onChange(undefined) },
+        ...GROUPS.map((g) => ({ key: g, label: GROUP_NAMES[g], hint: g === group ? <Check className="icon small" /> : undefined, onSelect: () => onChange(g) })),
+      ]}
+    />
+  );
+}
+
+const kept = (queue: QueueSearch): QueueSearch => ({ status: queue.status, severity: queue.severity, owner: queue.owner, tactic: queue.tactic, technique: queue.technique, search: queue.search, sort: queue.sort, order: queue.order, group: queue.group });
+
 function Views({ queue, me }: { queue: QueueSearch; me: string }) {
   const open = ['New', 'Active'];
+  const [saving, setSaving] = useState(false);
+  const { data: saved } = useQuery(libraryQuery<{ queue?: Record<string, unknown> }>('views'));
+  const discard = useDiscard('views');
+  const navigate = useNavigate({ from: '/incidents' });
   const views: [string, QueueSearch][] = [
     ['Open', { status: open }],
     ['Mine', { status: open, owner: [me] }],
@@ -377,14 +484,32 @@ function Views({ queue, me }: { queue: QueueSearch; me: string }) {
     const key = (q: QueueSearch): string => JSON.stringify([q.status, q.severity, q.owner, q.tactic, q.technique, q.search]);
     return key(a) === key(b);
   };
+  const own = (saved ?? []).map((item) => ({ item, queue: parseQueue(item.body.queue ?? {}) }));
+  const chosen = own.find((view) => same(queue, view.queue) && view.queue.group === queue.group);
   return (
-    <div className="views" role="group" aria-label="Views">
-      {views.map(([name, search]) => (
-        <Link key={name} to="/incidents" search={{ ...search, sort: queue.sort, order: queue.order }} activeOptions={{ exact: true, includeSearch: true }} aria-current={same(queue, search) ? 'page' : undefined}>
-          {name}
-        </Link>
-      ))}
-    </div>
+    <>
+      <div className="views" role="group" aria-label="Views">
+        {views.map(([name, search]) => (
+          <Link key={name} to="/incidents" search={{ ...search, sort: queue.sort, order: queue.order, group: queue.group }} activeOptions={{ exact: true, includeSearch: true }} aria-current={same(queue, search) && chosen === undefined ? 'page' : undefined}>
+            {name}
+          </Link>
+        ))}
+      </div>
+      <Menu
+        trigger={
+          <button type="button" className="button quiet" aria-label={chosen === undefined ? 'Saved views' : `Saved views: ${chosen.item.name}`}>
+            {chosen?.item.name ?? 'Saved views'} <Chevron />
+          </button>
+        }
+        items={[
+          ...own.map(({ item, queue: search }) => ({ key: item.id, label: item.name, hint: chosen?.item.id === item.id ? <Check className="icon small" /> : item.shared ? <span className="faint">everybody</span> : undefined, onSelect: () => void navigate({ search }) })),
+          ...(own.length > 0 ? ['line' as const] : []),
+          { key: '+', label: 'Save this view', icon: <BookmarkPlus className="icon small" />, onSelect: () => setSaving(true) },
+          ...(chosen === undefined ? [] : [{ key: '-', label: `Remove ${chosen.item.name}`, icon: <Trash2 className="icon small" />, onSelect: () => discard.mutate(chosen.item.id, { onSuccess: () => notify('The view is gone'), onError: notifyError }) }]),
+        ]}
+      />
+      <SaveDialog open={saving} onOpenChange={setSaving} title="Save this view" kind="views" body={() => ({ queue: JSON.parse(JSON.stringify(kept(queue))) as unknown })} />
+    </>
   );
 }
 

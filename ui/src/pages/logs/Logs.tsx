@@ -1,25 +1,31 @@
 // Where people ask the logs.
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
-import { ChartColumn, Columns3, Download, Link2, PanelLeft, Play, Plus, Search, Square, Table2, X } from 'lucide-react';
+import { ChartColumn, Columns3, Download, Gauge, Link2, ListFilter, PanelLeft, Play, Plus, Search, Square, Table2, X } from 'lucide-react';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { ApiError, runQuery } from '../../api/client';
-import { historyQuery, queryClient, schemaQuery } from '../../api/queries';
+import { clusterTables } from '../../api/kql';
+import { healthQuery, historyQuery, queryClient, schemaQuery } from '../../api/queries';
 import type { Diagnostic, QueryAnswer, Render } from '../../api/types';
 import { Chart } from '../../components/Chart';
+import { ClusterPicker } from '../../components/ScopeBar';
 import { notify } from '../../components/toast';
 import { CheckBox, Chevron, Empty, ErrorNotice, Menu, Popover, Tip, Warning, copyText } from '../../components/ui';
 import { QueryEditor, type EditorHandle } from '../../editor/QueryEditor';
-import { CHART_KINDS, CHART_NAMES, chartKind, suggestKind, type ChartKind } from '../../lib/chart';
-import { shift } from '../../lib/diagnostics';
+import { bytes } from '../../lib/bytes';
+import { CHART_KINDS, CHART_NAMES, chartKind, compact, suggestKind, type ChartKind } from '../../lib/chart';
+import { shift, withoutLines } from '../../lib/diagnostics';
 import { download, toCsv, toJson } from '../../lib/export';
 import { readStored, store, useTitle } from '../../lib/hooks';
 import { addFilter } from '../../lib/kql';
+import { inCluster, useScope } from '../../lib/scope';
 import { closeTab, editTab, newTab, openQuery, readTabs, storeTabs, tabName, type Tabs } from '../../lib/tabs';
 import { duration, formatRange, parseRange, toTimespan, type Range } from '../../lib/time';
 import { Grid } from './Grid';
 import { Messages } from './Messages';
+import { Fields } from './Fields';
 import { Past } from './Past';
+import { Save, Saved } from './Saved';
 import { RangePicker } from '../../components/RangePicker';
 import { SchemaTree } from './SchemaTree';
 
@@ -42,6 +48,8 @@ export function Logs() {
   const search = useSearch({ from: '/app/logs' });
   const navigate = useNavigate({ from: '/logs' });
   const { data: schema, error: schemaError, refetch: loadSchema } = useQuery(schemaQuery);
+  const { data: health } = useQuery({ ...healthQuery, refetchInterval: false });
+  const counts = useMemo(() => new Map((health?.tables ?? []).map((t) => [t.name, t.rows])), [health]);
   const [tabs, setTabs] = useState<Tabs>(() => (search.q === undefined ? readTabs() : openQuery(readTabs(), search.q)));
   const [outcomes, setOutcomes] = useState<Record<string, Outcome>>({});
   const [tree, setTree] = useState(() => readStored('taffrail.logs.tree', true));
@@ -50,6 +58,10 @@ export function Logs() {
   const active = tabs.list.find((t) => t.id === tabs.active) ?? (tabs.list[0] as Tabs['list'][number]);
   const outcome = outcomes[active.id];
   const range = parseRange(search.t);
+  // The cluster of the page is put before a query when it runs, as on every other page.
+  const { cluster } = useScope();
+  const scoped = useRef({ cluster, tables: clusterTables(schema) });
+  scoped.current = { cluster, tables: clusterTables(schema) };
   const tabsNow = useRef(tabs);
   tabsNow.current = tabs;
 
@@ -74,12 +86,15 @@ export function Logs() {
         if (running?.state === 'running') running.abort.abort();
         return { ...before, [tab]: { state: 'running', since, abort } };
       });
-      runQuery(text, toTimespan(over), abort.signal)
+      const { cluster, tables } = scoped.current;
+      const asked = inCluster(text, cluster, tables);
+      const before = asked === text ? 0 : asked.slice(0, asked.length - text.length).split('\n').length - 1;
+      runQuery(asked, toTimespan(over), abort.signal)
         .then((answer) => conclude(tab, { state: 'done', answer, took: performance.now() - since }, abort))
         .catch((error: unknown) => {
           if (error instanceof DOMException && error.name === 'AbortError') return;
           const found = error instanceof ApiError ? error.diagnostics : [];
-          conclude(tab, { state: 'failed', error, query: tabsNow.current.list.find((t) => t.id === tab)?.text ?? text, diagnostics: shift(found, from.line, from.column) }, abort);
+          conclude(tab, { state: 'failed', error, query: tabsNow.current.list.find((t) => t.id === tab)?.text ?? text, diagnostics: shift(withoutLines(found, before), from.line, from.column) }, abort);
         })
         .finally(() => void queryClient.invalidateQueries({ queryKey: historyQuery.queryKey }));
     },
@@ -133,7 +148,7 @@ export function Logs() {
     <div className="logs" data-tree={tree}>
       {tree &&
         (schema ? (
-          <SchemaTree schema={schema} onInsert={(text) => editor.current?.insert(text)} onPreview={(query) => show(query)} />
+          <SchemaTree schema={schema} counts={counts} onInsert={(text) => editor.current?.insert(text)} onPreview={(query) => show(query)} />
         ) : (
           <aside className="schema">{schemaError && <div style={{ padding: 8 }}><ErrorNotice error={schemaError} retry={() => void loadSchema()} /></div>}</aside>
         ))}
@@ -193,6 +208,7 @@ export function Logs() {
               <Play className="icon small" /> Run
             </button>
           )}
+          <ClusterPicker />
           <RangePicker
             range={range}
             onChange={(next) => {
@@ -202,6 +218,8 @@ export function Logs() {
             }}
           />
           <span className="grow" />
+          <Save query={active.text} />
+          <Saved onChoose={(query) => show(query, false)} />
           <Past onChoose={(query) => show(query, false)} />
           <Tip text="Copy a link to this query">
             <button
@@ -307,6 +325,56 @@ function Running({ since }: { since: number }) {
   );
 }
 
+/** What the server did for it. */
+function Statistics({ answer, took }: { answer: QueryAnswer; took: number }) {
+  const query = answer.statistics?.query;
+  if (query === undefined) return null;
+  const scanned = query.inputDatasetStatistics;
+  const size = query.datasetStatistics?.[0]?.tableSize;
+  const seconds = query.executionTime ?? 0;
+  return (
+    <Popover
+      label="Query statistics"
+      trigger={
+        <button type="button" className="button quiet small square" aria-label="Query statistics">
+          <Gauge className="icon small" />
+        </button>
+      }
+    >
+      <dl className="facts" style={{ minWidth: 240 }}>
+        <dt>On the server</dt>
+        <dd className="number">{duration(seconds * 1000)}</dd>
+        <dt>With the way here</dt>
+        <dd className="number">{duration(took)}</dd>
+        {scanned?.rows?.scanned !== undefined && (
+          <>
+            <dt>Rows read</dt>
+            <dd className="number">{scanned.rows.scanned.toLocaleString('en-US')}</dd>
+          </>
+        )}
+        {scanned?.bytes?.scanned !== undefined && scanned.bytes.scanned > 0 && (
+          <>
+            <dt>Bytes read</dt>
+            <dd className="number">{bytes(scanned.bytes.scanned)}</dd>
+          </>
+        )}
+        {scanned?.rows?.scanned !== undefined && seconds > 0 && (
+          <>
+            <dt>Speed</dt>
+            <dd className="number">{compact(scanned.rows.scanned / seconds)} rows/s</dd>
+          </>
+        )}
+        {size !== undefined && (
+          <>
+            <dt>Answer</dt>
+            <dd className="number">{bytes(size)}</dd>
+          </>
+        )}
+      </dl>
+    </Popover>
+  );
+}
+
 interface ResultProps {
   answer: QueryAnswer;
   took: number;
@@ -325,6 +393,7 @@ function Result({ answer, took, view, range, onView, onFilter, onAll }: ResultPr
   const asked = chartKind(render);
   const [kind, setKind] = useState<ChartKind | null>(null);
   const [hidden, setHidden] = useState<ReadonlySet<number>>(new Set());
+  const [fields, setFields] = useState(() => readStored('taffrail.logs.fields', false));
   useEffect(() => {
     setHidden(new Set());
     setKind(null);
@@ -349,6 +418,7 @@ function Result({ answer, took, view, range, onView, onFilter, onAll }: ResultPr
         <span className="faint number" data-testid="statistics" role="status">
           {rows.length.toLocaleString('en-US')} {rows.length === 1 ? 'row' : 'rows'} in {duration(typeof server === 'number' ? server * 1000 : took)}
         </span>
+        <Statistics answer={answer} took={took} />
         <span className="grow" />
         {shown === 'chart' && (
           <Menu
@@ -360,6 +430,19 @@ function Result({ answer, took, view, range, onView, onFilter, onAll }: ResultPr
             }
             items={CHART_KINDS.map((k) => ({ key: k, label: CHART_NAMES[k], onSelect: () => setKind(k) }))}
           />
+        )}
+        {shown === 'table' && rows.length > 0 && (
+          <button
+            type="button"
+            className="button small"
+            aria-pressed={fields}
+            onClick={() => {
+              setFields(!fields);
+              store('taffrail.logs.fields', !fields);
+            }}
+          >
+            <ListFilter className="icon small" /> Fields
+          </button>
         )}
         {shown === 'table' && columns.length > 0 && <ColumnChooser names={columns.map((c) => c.name)} hidden={hidden} onChange={setHidden} />}
         <Menu
@@ -391,7 +474,10 @@ function Result({ answer, took, view, range, onView, onFilter, onAll }: ResultPr
         ) : shown === 'chart' ? (
           <Chart kind={shownKind} columns={columns} rows={rows} render={render} />
         ) : (
-          <Grid columns={columns} rows={rows} hidden={hidden} onFilter={onFilter} />
+          <div className="with-fields" data-fields={fields}>
+            {fields && <Fields columns={columns} rows={rows} onFilter={onFilter} />}
+            <Grid columns={columns} rows={rows} hidden={hidden} onFilter={onFilter} />
+          </div>
         )}
       </div>
     </>

@@ -2,10 +2,11 @@ import { ChevronDown, ChevronRight, Eye, Play, Table2 } from 'lucide-react';
 import { useMemo, useState } from 'react';
 import type { SchemaAnswer, SchemaTable } from '../../api/types';
 import { Tip } from '../../components/ui';
+import { compact } from '../../lib/chart';
 import { columnName } from '../../lib/kql';
 
 /** Tables and views with their columns; a click puts a name into the query. */
-export function SchemaTree({ schema, onInsert, onPreview }: { schema: SchemaAnswer; onInsert: (text: string) => void; onPreview: (query: string) => void }) {
+export function SchemaTree({ schema, counts, onInsert, onPreview }: { schema: SchemaAnswer; counts: ReadonlyMap<string, number>; onInsert: (text: string) => void; onPreview: (query: string) => void }) {
   const [find, setFind] = useState('');
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
   const words = find.trim().toLowerCase();
@@ -47,7 +48,10 @@ export function SchemaTree({ schema, onInsert, onPreview }: { schema: SchemaAnsw
                       <button type="button" className="node" aria-expanded={shown} onClick={() => toggle(table.name)} onDoubleClick={() => onInsert(columnName(table.name))}>
                         {shown ? <ChevronDown className="icon small" /> : <ChevronRight className="icon small" />}
                         {table.kind === 'view' ? <Eye className="icon small" style={{ color: 'var(--faint)' }} /> : <Table2 className="icon small" style={{ color: 'var(--faint)' }} />}
-                        <span className="name">{table.name}</span>
+                        <span className="name" style={counts.size > 0 && table.kind === 'table' && !counts.get(table.name) ? { color: 'var(--faint)' } : undefined}>
+                          {table.name}
+                        </span>
+                        {(counts.get(table.name) ?? 0) > 0 && <span className="type number">{compact(counts.get(table.name) ?? 0)}</span>}
                       </button>
                     </Tip>
                     <Tip text={`Look at 50 rows of ${table.name}`}>

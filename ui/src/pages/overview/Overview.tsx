@@ -17,10 +17,11 @@ import { bytes } from '../../lib/bytes';
 import { compact } from '../../lib/chart';
 import { ofAlert } from '../../lib/entities';
 import { SEVERITIES } from '../../lib/filters';
+import { course } from '../../lib/course';
 import { FRESH, freshness } from '../../lib/freshness';
 import { useNow, useTitle } from '../../lib/hooks';
 import { columnName } from '../../lib/kql';
-import { rangeEnds, useScope } from '../../lib/scope';
+import { binSeconds, rangeEnds, useScope } from '../../lib/scope';
 import { useSession } from '../../lib/session';
 import { duration, relative } from '../../lib/time';
 
@@ -73,7 +74,7 @@ function Tiles() {
   const fresh = useQuery(incidentsQuery({ status: ['New'], cluster: scope.cluster }));
   const active = useQuery(incidentsQuery({ status: ['Active'], cluster: scope.cluster }));
   const work = useKql(WORK);
-  const course = useKql(`KubernetesAudit\n| summarize Events = count() by bin(TimeGenerated, ${scope.bin})\n| sort by TimeGenerated asc`);
+  const asked = useKql(`KubernetesAudit\n| summarize Events = count() by bin(TimeGenerated, ${scope.bin})\n| sort by TimeGenerated asc`);
   const alerts = useKql(`SecurityAlert\n| summarize Alerts = dcount(SystemAlertId) by bin(TimeGenerated, ${scope.bin})\n| sort by TimeGenerated asc`);
   const row = objects(work.data)[0];
   const high = fresh.data?.facets['severity']?.['High'] ?? 0;
@@ -82,8 +83,9 @@ function Tiles() {
     const value = row?.[name];
     return value === null || value === undefined || value === 'NaN' ? '–' : duration(number(value) * 1000);
   };
-  const events = (course.data?.rows ?? []).map((r) => number(r[1]));
-  const raised = (alerts.data?.rows ?? []).map((r) => number(r[1]));
+  const ends = rangeEnds(scope.range);
+  const events = course(asked.data?.rows ?? [], 0, 1, binSeconds(scope.bin), ends);
+  const raised = course(alerts.data?.rows ?? [], 0, 1, binSeconds(scope.bin), ends);
   const sum = (values: number[]): number => values.reduce((a, b) => a + b, 0);
   if (fresh.error && fresh.data === undefined) return <ErrorNotice error={fresh.error} retry={() => void fresh.refetch()} />;
   return (
@@ -101,7 +103,7 @@ function Tiles() {
       <Tile label="Time to acknowledge" value={spent('Acknowledge')} hint="median of this range" />
       <Tile label="Time to close" value={spent('Close')} hint={`${number(row?.['Closed'])} closed of ${number(row?.['Created'])}`} />
       <Tile label="Alerts" value={alerts.data === undefined ? '…' : compact(sum(raised))} spark={raised} />
-      <Tile label="Audit events" value={course.data === undefined ? '…' : compact(sum(events))} spark={events} />
+      <Tile label="Audit events" value={asked.data === undefined ? '…' : compact(sum(events))} spark={events} />
     </div>
   );
 }

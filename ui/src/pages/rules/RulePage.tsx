@@ -11,12 +11,40 @@ import { CopyButton, ErrorNotice, Skeleton, Time } from '../../components/ui';
 import { tacticName, techniqueName } from '../../lib/attack';
 import { isoDuration } from '../../lib/isoDuration';
 import { Markdown } from '../../lib/markdown';
+import { number, text } from '../../api/kql';
+import { Bars, QueryPanel } from '../../components/Panel';
+import { ScopeBar } from '../../components/ScopeBar';
+import { TimeChart } from '../../components/TimeChart';
 import { useTitle } from '../../lib/hooks';
+import { literal } from '../../lib/kql';
+import { useScope } from '../../lib/scope';
 
 /** Shown in their own places; everything else of a definition is listed as it is. */
 const SHOWN = new Set(['id', 'name', 'description', 'severity', 'kind', 'tactics', 'techniques', 'relevantTechniques', 'query', 'enabled', 'queryFrequency', 'queryPeriod', 'triggerOperator', 'triggerThreshold', 'response', 'version', 'entityMappings', 'customDetails', 'threatMatrix', 'eventGroupingSettings', 'incidentConfiguration', 'suppressionDuration', 'suppressionEnabled', 'status']);
 
 const OPERATORS: Record<string, string> = { gt: 'more than', lt: 'fewer than', eq: 'exactly', ne: 'other than', GreaterThan: 'more than', LessThan: 'fewer than', Equal: 'exactly', NotEqual: 'other than' };
+
+/** What it raised in the page's range, and what became of it. */
+function Raised({ rule }: { rule: string }) {
+  const { bin } = useScope();
+  const mine = `AlertType == ${literal(rule)}`;
+  return (
+    <div className="panels">
+      <QueryPanel title="Alerts it raised" span={8} height={170} query={`SecurityAlert\n| where ${mine}\n| summarize arg_min(TimeGenerated, AlertSeverity) by SystemAlertId\n| summarize Alerts = count() by bin(TimeGenerated, ${bin}), AlertSeverity`} empty="It raised none in this range.">
+        {(answer) => <TimeChart answer={answer} bars />}
+      </QueryPanel>
+      <QueryPanel
+        title="What became of its incidents"
+        span={4}
+        height={170}
+        query={`SecurityIncident\n| where RelatedAnalyticRuleIds has ${literal(rule)}\n| summarize arg_max(LastModifiedTime, *) by IncidentNumber\n| summarize Incidents = count() by Outcome = iff(Status == "Closed", Classification, Status)`}
+        empty="It opened none in this range."
+      >
+        {(answer) => <Bars bars={answer.rows.map((row) => ({ key: text(row[0]), label: text(row[0]).replace(/([a-z])([A-Z])/g, '$1 $2'), value: number(row[1]) }))} />}
+      </QueryPanel>
+    </div>
+  );
+}
 
 export function RulePage() {
   const { id } = useParams({ from: '/app/rules/$id' });
@@ -42,9 +70,12 @@ export function RulePage() {
   return (
     <>
       <div className="page-head" style={{ flexDirection: 'column', alignItems: 'stretch', gap: 8, paddingBottom: 14 }}>
-        <Link to="/rules" className="row" style={{ gap: 5 }}>
-          <ArrowLeft className="icon small" /> Rules
-        </Link>
+        <div className="row spread wrap">
+          <Link to="/rules" search={{}} className="row" style={{ gap: 5 }}>
+            <ArrowLeft className="icon small" /> Rules
+          </Link>
+          <ScopeBar />
+        </div>
         <div className="row wrap">
           <SeverityMark severity={rule.severity} badge />
           <h1>{rule.name}</h1>
@@ -62,6 +93,7 @@ export function RulePage() {
                 <Markdown text={rule.description} />
               </div>
             </section>
+            <Raised rule={rule.id} />
             <section className="card">
               <header>
                 <h2 className="grow">Query</h2>

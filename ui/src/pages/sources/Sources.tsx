@@ -2,6 +2,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { Database, PlugZap, ShieldCheck } from 'lucide-react';
+import { useMemo } from 'react';
 import { number, objects, text, useKql } from '../../api/kql';
 import { libraryQuery } from '../../api/library';
 import { healthQuery, schemaQuery } from '../../api/queries';
@@ -13,14 +14,15 @@ import { TimeChart } from '../../components/TimeChart';
 import { CopyButton, Empty, ErrorNotice, Skeleton, Time, Tip } from '../../components/ui';
 import { bytes } from '../../lib/bytes';
 import { compact } from '../../lib/chart';
+import { course } from '../../lib/course';
 import { FRESH, freshness } from '../../lib/freshness';
 import { useNow, useTitle } from '../../lib/hooks';
 import { columnName, literal } from '../../lib/kql';
 import { Markdown } from '../../lib/markdown';
-import { rangeEnds, useScope } from '../../lib/scope';
+import { binSeconds, rangeEnds, useScope } from '../../lib/scope';
 import { relative } from '../../lib/time';
 import { parsed } from '../incidents/Alerts';
-import { Connect } from './Connect';
+import { Connect, readSource } from './Connect';
 
 /** What Taffrail itself writes. */
 const OWN = new Set(['SecurityAlert', 'SecurityIncident', 'TaffrailHealth', 'DeadLetter']);
@@ -62,6 +64,15 @@ function Arriving() {
   const now = useNow();
   const { data: health, error, refetch } = useQuery(healthQuery);
   const { data: schema } = useQuery(schemaQuery);
+  const { data: described } = useQuery(libraryQuery('sources'));
+  // How long a table may be silent: as long as the most patient of the sources that fill it.
+  const patience = useMemo(() => {
+    const found = new Map<string, number>();
+    for (const source of (described ?? []).map((item) => readSource(item.body))) {
+      for (const table of source.tables) if (source.silence !== undefined) found.set(table, Math.max(found.get(table) ?? 0, source.silence));
+    }
+    return found;
+  }, [described]);
   const stored = (health?.tables ?? []).filter((t) => t.rows > 0);
   const union = stored.length === 0 ? null : `union withsource=Table ${stored.map((t) => columnName(t.name)).join(', ')}`;
   const latest = useKql(union === null ? null : `${union}\n| summarize Latest = max(TimeGenerated) by Table`, { timespan: null, every: 30_000 });
@@ -83,21 +94,19 @@ function Arriving() {
   const seconds = ends === undefined ? null : (ends[1] - ends[0]) / 1000;
   const at = new Map(objects(latest.data).map((row) => [text(row['Table']), text(row['Latest'])]));
   const lags = new Map(objects(lag.data).map((row) => [text(row['Table']), number(row['Lag'])]));
-  const courses = new Map<string, number[]>();
-  for (const row of volume.data?.rows ?? []) {
-    const name = text(row[0]);
-    courses.set(name, [...(courses.get(name) ?? []), number(row[2])]);
-  }
+  const byTable = new Map<string, Json[][]>();
+  for (const row of volume.data?.rows ?? []) byTable.set(text(row[0]), [...(byTable.get(text(row[0])) ?? []), row]);
+  const courses = new Map([...byTable].map(([name, found]) => [name, course(found, 1, 2, binSeconds(bin), ends)]));
   const sum = (values: number[] | undefined): number => (values ?? []).reduce((a, b) => a + b, 0);
   const rows = stored.map((table) => ({ ...table, own: OWN.has(table.name), about: schema?.tables.find((t) => t.name === table.name)?.about ?? '', arrived: sum(courses.get(table.name)), latest: at.get(table.name) ?? '' }));
   rows.sort((a, b) => Number(a.own) - Number(b.own) || b.arrived - a.arrived || b.rows - a.rows);
   const outside = rows.filter((row) => !row.own);
-  const silent = outside.filter((row) => row.latest !== '' && freshness(row.latest, now) === 'silent').length;
+  const silent = outside.filter((row) => row.latest !== '' && freshness(row.latest, now, patience.get(row.name)) === 'silent').length;
   return (
     <div className="column" style={{ gap: 14 }}>
       <div className="tiles">
         <Tile label="Tables with rows" value={outside.length} hint={`and ${rows.length - outside.length} that Taffrail writes`} />
-        <Tile label="Silent" value={silent} tone={silent > 0 ? 'warn' : 'ok'} hint="no event for an hour" />
+        <Tile label="Silent" value={silent} tone={silent > 0 ? 'warn' : 'ok'} hint="nothing for longer than is usual" />
         <Tile label="Rows of this range" value={compact(sum(outside.map((row) => row.arrived)))} hint={seconds === null ? 'all time' : `${compact(sum(outside.map((row) => row.arrived)) / seconds)} a second`} />
         <Tile label="Stored" value={bytes(sum(rows.map((row) => row.bytes)))} hint={`${compact(sum(rows.map((row) => row.rows)))} rows in ${sum(rows.map((row) => row.files))} files`} />
       </div>
@@ -124,7 +133,7 @@ function Arriving() {
           </thead>
           <tbody className="number">
             {rows.map((row) => {
-              const state = row.latest === '' ? undefined : freshness(row.latest, now);
+              const state = row.latest === '' ? undefined : freshness(row.latest, now, patience.get(row.name));
               const behind = lags.get(row.name);
               return (
                 <tr key={row.name}>
@@ -179,11 +188,8 @@ function Gallery() {
   const rows = new Map((health?.tables ?? []).map((t) => [t.name, t.rows]));
   const chosen = data?.find((item) => item.id === search.id);
   if (chosen) return <Connect item={chosen} rows={rows} />;
-  const tables = (body: unknown): string[] => {
-    const found = (body as Record<string, unknown> | null)?.['tables'];
-    return Array.isArray(found) ? found.map(String) : [];
-  };
-  const category = (body: unknown): string => String((body as Record<string, unknown> | null)?.['category'] ?? (body as Record<string, unknown> | null)?.['group'] ?? 'Sources');
+  const tables = (body: unknown): string[] => readSource(body).tables;
+  const category = (body: unknown): string => readSource(body).family;
   const groups = [...new Set((data ?? []).map((item) => category(item.body)))];
   return (
     <div className="column" style={{ gap: 18 }}>

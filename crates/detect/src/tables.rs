@@ -16,7 +16,11 @@ fn relation(rel: &Rel, names: &mut BTreeSet<String>) {
         RelKind::Table { name, .. } => {
             names.insert(name.clone());
         }
-        RelKind::Values(_) | RelKind::Unit | RelKind::Outer => {}
+        RelKind::Values(_) | RelKind::Unit | RelKind::Outer | RelKind::External(_) => {}
+        RelKind::Graph { graph, query } => {
+            graph.inputs().into_iter().for_each(|input| relation(input, names));
+            graph.exprs(query).into_iter().for_each(|expr| expression(expr, names));
+        }
         RelKind::Range { from, to, step } => [from, to, step].into_iter().for_each(|expr| expression(expr, names)),
         RelKind::Filter { input, predicate } => {
             relation(input, names);

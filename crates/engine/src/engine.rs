@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use arrow::record_batch::RecordBatch;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::displayable;
@@ -15,9 +16,10 @@ use taffrail_kql::{BoundQuery, Completion, Diagnostic, Type, Value};
 use crate::discover::{self, Asking, Members, Question};
 use crate::error::QueryError;
 use crate::execute::{self, Execution};
+use crate::external::ExternalSource;
 use crate::lower::Lowering;
 use crate::plugins::BagUnpack;
-use crate::result::{self, QueryResult, ResultColumn, Statistics};
+use crate::result::{self, QueryResult, ResultColumn, ResultTable, Statistics};
 use crate::source::TableSource;
 use crate::ticks::UNIX_EPOCH;
 use crate::{functions, kernels, language, session};
@@ -64,6 +66,7 @@ pub struct QueryRequest {
 pub struct Engine {
     schema: Arc<dyn Schema>,
     source: Arc<dyn TableSource>,
+    external: Option<Arc<dyn ExternalSource>>,
     options: Arc<EngineOptions>,
     runtime: Arc<RuntimeEnv>,
     parallel: Arc<SessionState>,
@@ -79,6 +82,7 @@ impl Engine {
         Engine {
             schema,
             source,
+            external: None,
             options: Arc::new(options),
             runtime,
             parallel,
@@ -90,6 +94,15 @@ impl Engine {
     #[must_use]
     pub fn with_source(&self, source: Arc<dyn TableSource>) -> Engine {
         Engine { source, ..self.clone() }
+    }
+
+    /// The same engine, in which `externaldata` reads from `external`. Without one it is refused.
+    #[must_use]
+    pub fn with_external(&self, external: Arc<dyn ExternalSource>) -> Engine {
+        Engine {
+            external: Some(external),
+            ..self.clone()
+        }
     }
 
     /// The functions queries may call.
@@ -213,46 +226,78 @@ impl Engine {
 
     async fn run_from(&self, started: Instant, query: &BoundQuery, request: &QueryRequest) -> Result<QueryResult, QueryError> {
         let limit = self.options.timeout;
-        let execution = Box::pin(self.execute(query, request));
+        let execution = Box::pin(self.execute_all(query, request));
         let Ok(execution) = tokio::time::timeout(limit, execution).await else {
             return Err(QueryError::Timeout { limit });
         };
-        let execution = execution?;
-        let columns: Vec<ResultColumn> = query
-            .root
-            .columns
-            .iter()
-            .map(|column| ResultColumn {
-                name: column.name.clone(),
-                ty: column.ty,
-            })
-            .collect();
-        let batches = execution
-            .batches
-            .iter()
-            .map(|batch| result::rename(batch, &columns))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| self.failed(error.into()))?;
+        let mut tables = execution?.into_iter();
+        let Some((first, statistics)) = tables.next() else {
+            return Err(QueryError::Execution {
+                message: "the query gives no table".to_owned(),
+            });
+        };
+        let mut statistics = Statistics {
+            rows: first.batches.iter().map(RecordBatch::num_rows).sum(),
+            ..statistics
+        };
+        let mut further = Vec::new();
+        for (table, of_table) in tables {
+            statistics.scanned_rows += of_table.scanned_rows;
+            statistics.scanned_bytes += of_table.scanned_bytes;
+            further.push(table);
+        }
+        statistics.elapsed = started.elapsed();
         Ok(QueryResult {
-            statistics: Statistics {
-                rows: batches.iter().map(|batch| batch.num_rows()).sum(),
-                elapsed: started.elapsed(),
-                ..execution.statistics
-            },
-            columns,
-            batches,
-            visualization: query.visualization.clone(),
+            columns: first.columns,
+            batches: first.batches,
+            visualization: first.visualization,
             warnings: query.warnings.clone(),
-            truncated: execution.truncated,
+            statistics,
+            truncated: first.truncated,
+            name: first.name,
+            further,
         })
     }
 
-    async fn execute(&self, query: &BoundQuery, request: &QueryRequest) -> Result<Execution, QueryError> {
-        let memory = self.options.memory_limit;
+    /// Every table of a query. What they share is computed once.
+    async fn execute_all(&self, query: &BoundQuery, request: &QueryRequest) -> Result<Vec<(ResultTable, Statistics)>, QueryError> {
         let mut lowering = self.lowering(request);
-        lowering.prepare(&query.root).await?;
+        let first = (&query.root, &query.name, &query.visualization);
+        let further = query.further.iter().map(|table| (&table.rel, &table.name, &table.visualization));
+        let mut tables = Vec::with_capacity(1 + query.further.len());
+        for (rel, name, visualization) in std::iter::once(first).chain(further) {
+            let execution = Box::pin(self.execute(&mut lowering, rel, request)).await?;
+            let columns: Vec<ResultColumn> = rel
+                .columns
+                .iter()
+                .map(|column| ResultColumn {
+                    name: column.name.clone(),
+                    ty: column.ty,
+                })
+                .collect();
+            let batches = execution
+                .batches
+                .iter()
+                .map(|batch| result::rename(batch, &columns))
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|error| self.failed(error.into()))?;
+            let table = ResultTable {
+                name: name.clone(),
+                columns,
+                batches,
+                visualization: visualization.clone(),
+                truncated: execution.truncated,
+            };
+            tables.push((table, execution.statistics));
+        }
+        Ok(tables)
+    }
+
+    async fn execute(&self, lowering: &mut Lowering, rel: &Rel, request: &QueryRequest) -> Result<Execution, QueryError> {
+        let memory = self.options.memory_limit;
+        lowering.prepare(rel).await?;
         let plan = lowering
-            .answer(&query.root)
+            .answer(rel)
             .map_err(|error| QueryError::from_lower(error, memory))?;
         let max_rows = request
             .max_rows
@@ -286,13 +331,15 @@ impl Engine {
     }
 
     fn lowering(&self, request: &QueryRequest) -> Lowering {
-        Lowering::new(
+        let mut lowering = Lowering::new(
             self.source.clone(),
             self.parallel.clone(),
             self.ordered.clone(),
             request.timespan,
             self.options.memory_limit,
-        )
+        );
+        lowering.allow_external(self.external.clone());
+        lowering
     }
 
     fn failed(&self, error: datafusion::error::DataFusionError) -> QueryError {

@@ -23,7 +23,9 @@ mod discover;
 mod engine;
 mod error;
 mod execute;
+mod external;
 pub mod functions;
+mod graph;
 mod kernels;
 mod language;
 mod lower;
@@ -36,6 +38,7 @@ mod value;
 
 pub use engine::{Engine, EngineOptions, QueryRequest};
 pub use error::{LowerError, QueryError};
-pub use result::{QueryResult, ResultColumn, Statistics};
+pub use external::{ExternalSource, Reading};
+pub use result::{QueryResult, ResultColumn, ResultTable, Statistics};
 pub use source::{MemorySource, TableSource};
 pub use taffrail_kql::{Completion, CompletionKind};

@@ -32,6 +32,28 @@ pub struct Statistics {
     pub scanned_bytes: usize,
 }
 
+/// A further answer of a query that has several (`fork`, `facet`, several statements).
+#[derive(Debug, Clone)]
+pub struct ResultTable {
+    /// What the query calls it (`as`, a branch of `fork`)
+    pub name: Option<String>,
+    /// Columns, in order
+    pub columns: Vec<ResultColumn>,
+    /// Rows, in query form; fields are called as the columns
+    pub batches: Vec<RecordBatch>,
+    /// What `render` asks for
+    pub visualization: Option<Visualization>,
+    /// There are more rows than `max_rows`
+    pub truncated: bool,
+}
+
+impl ResultTable {
+    /// Rows as JSON values, as [`QueryResult::rows`].
+    pub fn rows(&self) -> impl Iterator<Item = Vec<serde_json::Value>> + '_ {
+        json_rows(&self.columns, &self.batches)
+    }
+}
+
 /// The answer to a query.
 #[derive(Debug, Clone)]
 pub struct QueryResult {
@@ -47,21 +69,29 @@ pub struct QueryResult {
     pub statistics: Statistics,
     /// There are more rows than `max_rows`
     pub truncated: bool,
+    /// What the query calls its answer
+    pub name: Option<String>,
+    /// Answers behind the first
+    pub further: Vec<ResultTable>,
+}
+
+fn json_rows<'a>(columns: &'a [ResultColumn], batches: &'a [RecordBatch]) -> impl Iterator<Item = Vec<serde_json::Value>> + 'a {
+    batches.iter().flat_map(move |batch| {
+        (0..batch.num_rows()).map(move |row| {
+            columns
+                .iter()
+                .zip(batch.columns())
+                .map(|(column, array)| functions::to_json(array.as_ref(), row, column.ty))
+                .collect()
+        })
+    })
 }
 
 impl QueryResult {
     /// Rows as JSON values: datetime `2023-01-01T00:00:00.1234567Z`, timespan `1.02:03:04`, dynamic as the value it is,
     /// decimal as text, `NaN` and infinities as text.
     pub fn rows(&self) -> impl Iterator<Item = Vec<serde_json::Value>> + '_ {
-        self.batches.iter().flat_map(move |batch| {
-            (0..batch.num_rows()).map(move |row| {
-                self.columns
-                    .iter()
-                    .zip(batch.columns())
-                    .map(|(column, array)| functions::to_json(array.as_ref(), row, column.ty))
-                    .collect()
-            })
-        })
+        json_rows(&self.columns, &self.batches)
     }
 
     /// Number of rows.

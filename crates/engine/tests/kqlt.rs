@@ -1,7 +1,7 @@
 //! The behaviour of the engine as files: `tests/kqlt/OPERATOR/*.kqlt`.
 //!
 //! A file holds cases, divided by lines of `====`. A case is a query, a line `----`, and what it gives: a line with the columns
-//! and their types, then a JSON array per row; or `error CODE: message` per diagnostic; or `failed: message`. Text in front of
+//! and their types, then a JSON array per row, and further tables behind a line `-- NAME`; or `error CODE: message` per diagnostic; or `failed: message`. Text in front of
 //! the query in `//` comments says what the case shows. `UPDATE=1 cargo test -p taffrail-engine --test kqlt` writes what the
 //! engine gives; read the difference before it is committed.
 //!
@@ -106,6 +106,13 @@ async fn answer(engine: &Engine, query: &str) -> String {
             writeln!(out, "{}", header.join(" | ")).unwrap();
             for row in result.rows() {
                 writeln!(out, "{}", serde_json::to_string(&row).unwrap()).unwrap();
+            }
+            for table in &result.further {
+                let header: Vec<String> = table.columns.iter().map(|c| format!("{}: {}", c.name, c.ty)).collect();
+                writeln!(out, "-- {}\n{}", table.name.as_deref().unwrap_or_default(), header.join(" | ")).unwrap();
+                for row in table.rows() {
+                    writeln!(out, "{}", serde_json::to_string(&row).unwrap()).unwrap();
+                }
             }
         }
         Err(QueryError::Diagnostics(diagnostics)) => {

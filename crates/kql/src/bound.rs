@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Span};
-use crate::syntax::ast::{BinaryOp, ListOp};
+use crate::syntax::ast::{BinaryOp, EdgeDirection, ListOp};
 use crate::types::{Type, Value};
 
 /// Identifies a column within one bound query.
@@ -29,14 +29,29 @@ pub struct Column {
 /// A query, ready to be lowered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BoundQuery {
-    /// The answer (of the last expression statement)
+    /// The answer: of the first expression statement
     pub root: Rel,
+    /// What the query calls its answer (`as`, a branch of `fork`)
+    pub name: Option<String>,
+    /// Answers behind the first: of further statements, `fork`, `facet`
+    pub further: Vec<BoundTable>,
     /// `render`, when the query ends in one
     pub visualization: Option<Visualization>,
     /// `set` options, in order: name and value (`None`: just switched on)
     pub options: Vec<(String, Option<Value>)>,
     /// Warnings; errors make binding fail instead
     pub warnings: Vec<Diagnostic>,
+}
+
+/// A further answer of a query that has several.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BoundTable {
+    /// What the query calls it
+    pub name: Option<String>,
+    /// Its rows
+    pub rel: Rel,
+    /// `render`, when it ends in one
+    pub visualization: Option<Visualization>,
 }
 
 /// What `render` asks for.
@@ -287,7 +302,7 @@ pub enum RelKind {
     /// | `make-series` | Expr axis; Expr (or null) from; Expr (or null) to; Expr step; List of Expr keys; List of List(Aggregate, Expr default); Value bool: the end is included (`in range`); Value bool: `kind=nonempty`. Columns: keys, one dynamic array for each aggregate output, the axis as a dynamic array |
     /// | `top-nested` | for each level List(Expr count or null, Expr key, Expr value for others or null, Aggregate, Value bool ascending). Columns: key and aggregate outputs of each level |
     /// | `scan` | List of Expr partition keys; List of List(Expr column, Expr default) of declared columns; Expr column of `with_match_id` or null; List of steps: List(Name step, Value bool optional, Name `all`/`last`/`none`, Expr condition, List of List(Expr column, Expr value), List of Expr state). A step's state has a column for each column of the input and each declared one: `s1.x` in any expression is that column. Columns: input, declared, match id |
-    /// | `reduce` | Expr text; Value threshold; Value characters. Columns: Pattern, Count, Representative |
+    /// | `reduce` | Expr text; Value threshold; Value characters; Value bool: `kind=source`. Columns: Pattern, Count, Representative; of `kind=source` those of the input, then Pattern |
     /// | `parse-kv` | Expr text; List of List(Name property, Value); List of Expr output columns. Columns: those of the input that are not replaced, then the outputs |
     /// | a plugin of `evaluate` | its arguments: Expr, or List(Name, Expr) for `name=value`. Columns: as declared by `: (schema)` |
     Operator {
@@ -298,6 +313,15 @@ pub enum RelKind {
         /// Arguments in the operator's own order
         args: Vec<OperatorArg>,
     },
+    /// What a graph operator gives of a graph
+    Graph {
+        /// The graph
+        graph: Box<Graph>,
+        /// What is asked of it
+        query: GraphQuery,
+    },
+    /// `externaldata`: rows of files outside of the tables
+    External(External),
     /// A relation used in several places and computed once (`materialize`)
     Shared {
         /// The same for every use
@@ -305,6 +329,170 @@ pub enum RelKind {
         /// The rows; its columns are in the same order as those of this relation (which have ids of their own)
         input: Arc<Rel>,
     },
+}
+
+/// Files that `externaldata` reads.
+#[derive(Debug, Clone, PartialEq)]
+pub struct External {
+    /// Addresses, without what stands behind `;` in them
+    pub uris: Vec<String>,
+    /// `format`, or what the first address ends in; lower case
+    pub format: String,
+    /// The first line of a file are names
+    pub skip_first: bool,
+}
+
+/// A graph, as `make-graph` makes it of tables.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Graph {
+    /// Edges; their columns are the properties of edges
+    pub edges: Rel,
+    /// The node an edge comes from: its name, then what it is partitioned by
+    pub source: Vec<Expr>,
+    /// The node an edge goes to
+    pub target: Vec<Expr>,
+    /// Tables of nodes. What edges name and no table has is a node too
+    pub nodes: Vec<GraphNodes>,
+    /// Properties of nodes
+    pub properties: Vec<Column>,
+    /// Positions among `properties` that hold the name of a node (and what it is partitioned by), for nodes that no table has:
+    /// position, index into `source`
+    pub keys: Vec<(usize, usize)>,
+    /// What was done to the graph, in order
+    pub steps: Vec<GraphStep>,
+}
+
+/// A table of nodes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GraphNodes {
+    /// Rows
+    pub rel: Rel,
+    /// The name of the node, then what it is partitioned by
+    pub key: Vec<Expr>,
+    /// For each column of `rel`, which property it is
+    pub properties: Vec<usize>,
+}
+
+/// A graph made of a graph.
+#[derive(Debug, Clone, PartialEq)]
+pub enum GraphStep {
+    /// `graph-mark-components`: a number for each component, a property of nodes
+    Components {
+        /// Directions count
+        strong: bool,
+        /// Position among the properties (long)
+        property: usize,
+    },
+    /// `graph-where-nodes`: over [`Graph::properties`]
+    WhereNodes(Expr),
+    /// `graph-where-edges`: over the columns of the edges
+    WhereEdges(Expr),
+}
+
+/// What is asked of a graph.
+#[derive(Debug, Clone, PartialEq)]
+pub enum GraphQuery {
+    /// Its nodes. Columns: the hash of the node's name, when wanted, then its properties
+    Nodes {
+        /// `with_node_id`
+        id: bool,
+    },
+    /// Its edges. Columns: the hashes of the names of their nodes, as wanted, then their properties
+    Edges {
+        /// `with_source_id`
+        source: bool,
+        /// `with_target_id`
+        target: bool,
+    },
+    /// `graph-match`, `graph-shortest-paths`: a row for each occurrence of a pattern. `columns[i]` is `outputs[i]`
+    Match(GraphMatch),
+}
+
+/// A pattern to look for in a graph.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GraphMatch {
+    /// Its nodes
+    pub nodes: Vec<GraphNodePattern>,
+    /// Its edges, in the order of the text
+    pub edges: Vec<GraphEdgePattern>,
+    /// What may come twice
+    pub cycles: Cycles,
+    /// `graph-shortest-paths`: only the shortest between each pair of ends; `Some(true)`: all that are as short
+    pub shortest: Option<bool>,
+    /// What is wanted of each occurrence
+    pub outputs: Vec<GraphValue>,
+}
+
+/// What may come twice in an occurrence of a pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cycles {
+    /// Anything
+    All,
+    /// Nodes
+    UniqueEdges,
+    /// Nothing
+    None,
+}
+
+/// A node of a pattern.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GraphNodePattern {
+    /// Its properties, then its degrees in and out; ids of its own
+    pub columns: Vec<Column>,
+    /// Conditions on them
+    pub conditions: Vec<Expr>,
+}
+
+/// An edge of a pattern.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GraphEdgePattern {
+    /// Node on its left
+    pub from: usize,
+    /// Node on its right
+    pub to: usize,
+    /// Which way it goes
+    pub direction: EdgeDirection,
+    /// How many edges it stands for
+    pub range: Option<(u32, u32)>,
+    /// Properties of its edges; ids of its own
+    pub columns: Vec<Column>,
+    /// Conditions on them, which hold for each edge
+    pub conditions: Vec<Expr>,
+    /// Properties and degrees of the nodes between its edges; ids of their own
+    pub inner_columns: Vec<Column>,
+    /// Conditions on them, which hold for each node between
+    pub inner_conditions: Vec<Expr>,
+}
+
+/// Something of an occurrence of a pattern.
+#[derive(Debug, Clone, PartialEq)]
+pub enum GraphValue {
+    /// A column of a node of the pattern: node, position
+    Node(usize, usize),
+    /// A column of an edge of the pattern: edge, position
+    Edge(usize, usize),
+    /// A value of each edge, or of each node between them, together
+    Fold {
+        /// Edge of the pattern, of variable length
+        edge: usize,
+        /// The nodes between its edges
+        inner: bool,
+        /// What becomes of them
+        fold: GraphFold,
+        /// Over the edge's columns (its inner ones); dynamic for `map`, else bool
+        expr: Expr,
+    },
+}
+
+/// What becomes of the values along an edge of variable length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GraphFold {
+    /// An array (dynamic)
+    Map,
+    /// All are true (bool)
+    All,
+    /// One is true (bool)
+    Any,
 }
 
 /// An argument of [`RelKind::Operator`].
@@ -416,6 +604,36 @@ pub enum ExprKind {
     ScalarQuery(Arc<Rel>),
 }
 
+impl Graph {
+    /// The relations it is made of.
+    pub fn inputs(&self) -> Vec<&Rel> {
+        std::iter::once(&self.edges).chain(self.nodes.iter().map(|nodes| &nodes.rel)).collect()
+    }
+
+    /// Its expressions, and those of what is asked of it.
+    pub fn exprs<'a>(&'a self, query: &'a GraphQuery) -> Vec<&'a Expr> {
+        let mut all: Vec<&Expr> = self.source.iter().chain(&self.target).collect();
+        all.extend(self.nodes.iter().flat_map(|nodes| &nodes.key));
+        for step in &self.steps {
+            if let GraphStep::WhereNodes(condition) | GraphStep::WhereEdges(condition) = step {
+                all.push(condition);
+            }
+        }
+        if let GraphQuery::Match(query) = query {
+            all.extend(query.nodes.iter().flat_map(|node| &node.conditions));
+            for edge in &query.edges {
+                all.extend(edge.conditions.iter().chain(&edge.inner_conditions));
+            }
+            for output in &query.outputs {
+                if let GraphValue::Fold { expr, .. } = output {
+                    all.push(expr);
+                }
+            }
+        }
+        all
+    }
+}
+
 impl Expr {
     /// A constant.
     pub fn literal(value: Value, span: Span) -> Expr {
@@ -432,6 +650,58 @@ impl Expr {
             kind: ExprKind::Column(column.id),
             ty: column.ty,
             span,
+        }
+    }
+
+    /// The expressions directly inside of this one, relations excluded.
+    pub fn children(&self) -> Vec<&Expr> {
+        match &self.kind {
+            ExprKind::Literal(_) | ExprKind::Column(_) | ExprKind::ScalarQuery(_) => vec![],
+            ExprKind::Call { args, .. } => args.iter().collect(),
+            ExprKind::Cast(inner) | ExprKind::Negate(inner) | ExprKind::Not(inner) => vec![inner],
+            ExprKind::Binary { left, right, .. } => vec![left, right],
+            ExprKind::Case { branches, otherwise } => branches
+                .iter()
+                .flat_map(|(condition, value)| [condition, value])
+                .chain([otherwise.as_ref()])
+                .collect(),
+            ExprKind::List { value, items, .. } => std::iter::once(value.as_ref()).chain(items).collect(),
+            ExprKind::InRel { value, .. } => vec![value],
+            ExprKind::Path { base, steps } => std::iter::once(base.as_ref())
+                .chain(steps.iter().filter_map(|step| match step {
+                    PathStep::Expr(expr) => Some(expr.as_ref()),
+                    PathStep::Key(_) | PathStep::Index(_) => None,
+                }))
+                .collect(),
+        }
+    }
+
+    /// The columns it reads, each as often as it is named.
+    pub fn columns(&self) -> Vec<ColumnId> {
+        let mut found = Vec::new();
+        let mut open = vec![self];
+        while let Some(expr) = open.pop() {
+            if let ExprKind::Column(id) = expr.kind {
+                found.push(id);
+            }
+            open.extend(expr.children());
+        }
+        found
+    }
+
+    /// What is joined by `and`, each part by itself.
+    pub fn conjuncts(self) -> Vec<Expr> {
+        match self.kind {
+            ExprKind::Binary {
+                op: BinaryOp::And,
+                left,
+                right,
+            } => {
+                let mut parts = left.conjuncts();
+                parts.extend(right.conjuncts());
+                parts
+            }
+            _ => vec![self],
         }
     }
 

@@ -258,6 +258,7 @@ impl Completions<'_> {
         for (name, binding) in scope.names() {
             match binding {
                 Binding::Table(_) => self.add(name, CompletionKind::Variable, "let: table", &quoted(name)),
+                Binding::Graph(_) => self.add(name, CompletionKind::Variable, "let: graph", &quoted(name)),
                 Binding::Function(_) => self.add(name, CompletionKind::Function, "let: function", &format!("{name}(")),
                 _ => {}
             }
@@ -287,7 +288,7 @@ impl Completions<'_> {
                     self.add(name, CompletionKind::Variable, &detail, &quoted(name));
                 }
                 Binding::Function(_) => self.add(name, CompletionKind::Function, "let: function", &format!("{name}(")),
-                Binding::Table(_) | Binding::Broken => {}
+                _ => {}
             }
         }
     }

@@ -71,6 +71,26 @@ pub struct Answer {
     pub scanned_rows: usize,
     /// Bytes read
     pub scanned_bytes: usize,
+    /// What the query calls it
+    pub name: Option<String>,
+    /// Tables behind the first, of a query that has several
+    pub further: Vec<AnswerTable>,
+}
+
+/// A further table of an answer.
+pub struct AnswerTable {
+    /// What the query calls it
+    pub name: Option<String>,
+    /// Columns
+    pub columns: Vec<Column>,
+    /// Rows
+    pub rows: Box<dyn Rows>,
+    /// How many
+    pub row_count: usize,
+    /// What `render` asks for
+    pub render: Option<Render>,
+    /// There are more rows than allowed
+    pub truncated: bool,
 }
 
 /// Why there is no answer.

@@ -115,6 +115,9 @@ pub struct ServeOptions {
     /// Key of the certificate (PEM)
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+    /// Let `externaldata` in queries read: an address (https://host/path/), a directory, or without a value any https address
+    #[arg(long, value_name = "ADDRESS|DIR", num_args = 0..=1, require_equals = true, default_missing_value = crate::external::ANY_HTTPS)]
+    pub allow_external_data: Vec<String>,
     /// Print every setting with its default and meaning, and end
     #[arg(long)]
     pub print_config: bool,
@@ -137,6 +140,9 @@ pub struct QueryOptions {
     /// Form of the answer
     #[arg(long, value_enum)]
     pub format: Option<QueryFormat>,
+    /// Let `externaldata` read: an address (https://host/path/), a directory, or without a value any https address
+    #[arg(long, value_name = "ADDRESS|DIR", num_args = 0..=1, require_equals = true, default_missing_value = crate::external::ANY_HTTPS, conflicts_with = "server")]
+    pub allow_external_data: Vec<String>,
     /// Read JSON lines {"id","query"} and answer each with {"id","columns","rows"} or {"id","error"}
     #[arg(long, conflicts_with = "query")]
     pub batch: bool,

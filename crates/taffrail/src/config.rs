@@ -53,6 +53,9 @@ flush_size = "64MiB"
 memory = "2GiB"
 max_rows = 500000
 timeout = "3m"
+# What `externaldata` may read: addresses ("https://lists.example/"; "https://" is any) and directories. Nothing, by default:
+# whoever may ask queries could reach, through the server, what they cannot reach themselves.
+external_data = []
 "#;
 
 /// Settings.
@@ -141,6 +144,8 @@ pub struct Query {
     pub max_rows: usize,
     /// `timeout`
     pub timeout: Interval,
+    /// `external_data`
+    pub external_data: Vec<String>,
 }
 
 impl Default for Config {
@@ -193,6 +198,7 @@ impl Default for Query {
             memory: Size(2 << 30),
             max_rows: 500_000,
             timeout: Interval(Duration::from_secs(180)),
+            external_data: Vec::new(),
         }
     }
 }
@@ -267,6 +273,7 @@ impl Config {
             config.listen = listen;
         }
         config.no_auth |= options.no_auth;
+        config.query.external_data.extend(options.allow_external_data.iter().cloned());
         if options.tls_cert.is_some() {
             config.tls.cert.clone_from(&options.tls_cert);
             config.tls.key.clone_from(&options.tls_key);

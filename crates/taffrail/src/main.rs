@@ -5,6 +5,7 @@
 mod args;
 mod config;
 mod demo;
+mod external;
 mod local;
 mod output;
 mod query;

@@ -13,6 +13,8 @@ pub struct Answer {
     pub columns: Vec<(String, String)>,
     /// Cells
     pub rows: Vec<Vec<Value>>,
+    /// Further tables of a query that has several (`fork`, `facet`, several statements): name, table
+    pub further: Vec<(Option<String>, Answer)>,
 }
 
 /// A cell as people read it: null as nothing, JSON compact.
@@ -30,28 +32,51 @@ pub fn text(value: &Value) -> String {
 /// When the output cannot be written.
 pub fn print(answer: &Answer, format: QueryFormat, out: &mut dyn Write) -> anyhow::Result<()> {
     match format {
-        QueryFormat::Table => print_table(answer, out)?,
+        QueryFormat::Table => {
+            print_table(answer, out)?;
+            for (name, table) in &answer.further {
+                writeln!(out, "\n{}", name.as_deref().unwrap_or_default())?;
+                print_table(table, out)?;
+            }
+        }
         QueryFormat::Json => {
-            let rows: Vec<Value> = answer.rows.iter().map(|row| object(answer, row)).collect();
-            serde_json::to_writer_pretty(&mut *out, &rows)?;
+            // One table is an array of its rows, several are an array of such arrays.
+            let rows = |answer: &Answer| Value::Array(answer.rows.iter().map(|row| object(answer, row)).collect());
+            let tables: Vec<Value> = tables(answer).map(rows).collect();
+            match tables.as_slice() {
+                [one] => serde_json::to_writer_pretty(&mut *out, one)?,
+                several => serde_json::to_writer_pretty(&mut *out, several)?,
+            }
             writeln!(out)?;
         }
         QueryFormat::Jsonl => {
-            for row in &answer.rows {
-                serde_json::to_writer(&mut *out, &object(answer, row))?;
-                writeln!(out)?;
+            for table in tables(answer) {
+                for row in &table.rows {
+                    serde_json::to_writer(&mut *out, &object(table, row))?;
+                    writeln!(out)?;
+                }
             }
         }
         QueryFormat::Csv => {
-            let mut writer = csv::Writer::from_writer(out);
-            writer.write_record(answer.columns.iter().map(|(name, _)| name))?;
-            for row in &answer.rows {
-                writer.write_record(row.iter().map(text))?;
+            for (index, table) in tables(answer).enumerate() {
+                if index > 0 {
+                    writeln!(out)?;
+                }
+                let mut writer = csv::Writer::from_writer(&mut *out);
+                writer.write_record(table.columns.iter().map(|(name, _)| name))?;
+                for row in &table.rows {
+                    writer.write_record(row.iter().map(text))?;
+                }
+                writer.flush()?;
             }
-            writer.flush()?;
         }
     }
     Ok(())
+}
+
+/// All tables of an answer.
+fn tables(answer: &Answer) -> impl Iterator<Item = &Answer> {
+    std::iter::once(answer).chain(answer.further.iter().map(|(_, table)| table))
 }
 
 fn object(answer: &Answer, row: &[Value]) -> Value {

@@ -101,7 +101,7 @@ impl Lowering {
     }
 }
 
-fn count(rel: &Rel, is: &dyn Fn(&Rel) -> bool) -> usize {
+pub(in crate::lower) fn count(rel: &Rel, is: &dyn Fn(&Rel) -> bool) -> usize {
     let below: usize = inputs(rel).into_iter().map(|input| count(input, is)).sum();
     below + usize::from(is(rel))
 }

@@ -8,6 +8,7 @@ mod apply;
 mod expand;
 mod expr;
 mod filter;
+mod graph;
 mod join;
 mod limit;
 mod lowered;
@@ -15,6 +16,7 @@ mod operators;
 mod parse;
 mod prepare;
 mod project;
+mod runs;
 mod sort;
 mod table;
 mod union;
@@ -32,6 +34,7 @@ use parking_lot::Mutex;
 use taffrail_kql::bound::{Rel, RelKind};
 
 use crate::error::LowerError;
+use crate::external::ExternalSource;
 use crate::source::TableSource;
 
 pub(crate) use lowered::Lowered;
@@ -47,6 +50,8 @@ pub(crate) struct Lowering {
     ordered: Arc<SessionState>,
     timespan: Option<(DateTime<Utc>, DateTime<Utc>)>,
     memory: usize,
+    /// What `externaldata` reads from, when it may
+    external: Option<Arc<dyn ExternalSource>>,
     /// What had to be computed before: scalar queries, shared relations
     prepared: Prepared,
     /// Some operator depends on the order in which rows arrive
@@ -72,10 +77,11 @@ impl Lowering {
             ordered,
             timespan,
             memory,
+            external: None,
             prepared: Prepared {
                 scalars: HashMap::new(),
                 lists: HashMap::new(),
-                scans: HashMap::new(),
+                computed: HashMap::new(),
                 shared: HashMap::new(),
                 windows: Mutex::new(Vec::new()),
             },
@@ -84,6 +90,19 @@ impl Lowering {
             depth: AtomicU32::new(0),
             outer: Mutex::new(Vec::new()),
         }
+    }
+
+    /// Lets `externaldata` read.
+    pub(crate) fn allow_external(&mut self, source: Option<Arc<dyn ExternalSource>>) {
+        self.external = source;
+    }
+
+    pub(crate) fn external_source(&self) -> Option<Arc<dyn ExternalSource>> {
+        self.external.clone()
+    }
+
+    pub(crate) fn memory_limit(&self) -> usize {
+        self.memory
     }
 
     /// The session the lowered plan is to run in.
@@ -146,7 +165,9 @@ impl Lowering {
                 outputs,
                 filter,
             } => self.parse(rel, input, source, mode, pattern, outputs, *filter),
+            RelKind::Graph { .. } | RelKind::External(_) => self.computed_rows(rel),
             RelKind::Shared { id, input } => self.shared(rel, *id, input),
+            RelKind::MvApply { body, .. } | RelKind::Partition { body, .. } if runs::needs_runs(body) => self.computed_rows(rel),
             RelKind::MvApply {
                 input,
                 items,

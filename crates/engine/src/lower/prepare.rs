@@ -14,7 +14,7 @@ use taffrail_kql::bound::{self, ExprKind, OperatorArg, Rel, RelKind};
 use taffrail_kql::{Type, Value};
 
 use super::lowered::{OrderKey, column, name};
-use super::window::children;
+use super::runs::needs_runs;
 use super::{Lowered, Lowering};
 use crate::error::{LowerError, QueryError};
 use crate::execute::{self, Execution};
@@ -27,8 +27,8 @@ const LIST_LIMIT: usize = 1_000_000;
 pub(crate) struct Prepared {
     pub(in crate::lower) scalars: HashMap<usize, Value>,
     pub(in crate::lower) lists: HashMap<usize, Vec<Value>>,
-    /// Rows of `scan`, by where it is in the bound query
-    pub(in crate::lower) scans: HashMap<usize, Vec<RecordBatch>>,
+    /// Rows of what runs before the plan is made (`scan`, graphs, ...), by where it is in the bound query
+    pub(in crate::lower) computed: HashMap<usize, Vec<RecordBatch>>,
     pub(in crate::lower) shared: HashMap<u32, SharedRows>,
     /// Window calls of the expressions at hand, and the columns they are in
     pub(in crate::lower) windows: Mutex<Vec<(bound::Expr, String)>>,
@@ -66,7 +66,7 @@ enum Task<'a> {
     Scalar(Arc<Rel>),
     List(Arc<Rel>),
     Shared(u32, Arc<Rel>),
-    Scan(&'a Rel),
+    Compute(&'a Rel),
 }
 
 impl Lowering {
@@ -80,7 +80,7 @@ impl Lowering {
                     Task::Scalar(rel) => self.prepare_scalar(&rel).await?,
                     Task::List(rel) => self.prepare_list(&rel).await?,
                     Task::Shared(id, rel) => self.prepare_shared(id, &rel).await?,
-                    Task::Scan(rel) => self.prepare_scan(rel).await?,
+                    Task::Compute(rel) => self.compute(rel).await?,
                 }
             }
             Ok(())
@@ -120,23 +120,44 @@ impl Lowering {
         Ok(())
     }
 
-    /// What is inside of a scan was prepared before it.
-    async fn prepare_scan(&mut self, rel: &Rel) -> Result<(), QueryError> {
-        let RelKind::Operator { inputs, args, .. } = &rel.kind else {
+    /// What is inside was prepared before.
+    async fn compute(&mut self, rel: &Rel) -> Result<(), QueryError> {
+        let key = std::ptr::from_ref(rel).addr();
+        if self.prepared.computed.contains_key(&key) {
             return Ok(());
-        };
-        if let [input] = inputs.as_slice() {
-            let batches = Box::pin(self.run_scan(rel, input, args)).await?;
-            self.prepared.scans.insert(std::ptr::from_ref(rel).addr(), batches);
         }
+        let batches = match &rel.kind {
+            RelKind::Operator { name: "scan", inputs, args } => match inputs.as_slice() {
+                [input] => Box::pin(self.run_scan(rel, input, args)).await?,
+                _ => return Ok(()),
+            },
+            RelKind::Operator {
+                name: "reduce",
+                inputs,
+                args,
+            } => match inputs.as_slice() {
+                [input] => Box::pin(self.run_reduce(rel, input, args)).await?,
+                _ => return Ok(()),
+            },
+            RelKind::Graph { graph, query } => Box::pin(self.run_graph(rel, graph, query)).await?,
+            RelKind::External(external) => Box::pin(self.run_external(rel, external)).await?,
+            RelKind::Partition { .. } | RelKind::MvApply { .. } => Box::pin(self.run_bodies(rel)).await?,
+            _ => return Ok(()),
+        };
+        self.prepared.computed.insert(key, batches);
         Ok(())
     }
 
-    /// The rows of a scan that ran before.
-    pub(in crate::lower) fn scanned(&self, rel: &Rel) -> Result<Lowered, LowerError> {
-        let Some(batches) = self.prepared.scans.get(&std::ptr::from_ref(rel).addr()) else {
-            return Err(LowerError::not_supported("scan here"));
+    /// The rows of what ran before.
+    pub(in crate::lower) fn computed_rows(&self, rel: &Rel) -> Result<Lowered, LowerError> {
+        let Some(batches) = self.prepared.computed.get(&std::ptr::from_ref(rel).addr()) else {
+            return Err(LowerError::not_supported("this operator here"));
         };
+        self.in_order(batches)
+    }
+
+    /// Batches as a relation that keeps the order of their rows.
+    pub(in crate::lower) fn in_order(&self, batches: &[RecordBatch]) -> Result<Lowered, LowerError> {
         let order = self.fresh('o');
         let mut rows = self.memory(numbered(batches, &order)?)?;
         rows.order = vec![OrderKey::ascending(order)];
@@ -234,7 +255,7 @@ impl Lowering {
 }
 
 /// The batches with a column that counts their rows.
-fn numbered(batches: &[RecordBatch], name: &str) -> Result<Vec<RecordBatch>, LowerError> {
+pub(in crate::lower) fn numbered(batches: &[RecordBatch], name: &str) -> Result<Vec<RecordBatch>, LowerError> {
     let mut count: i64 = 0;
     let mut out = Vec::new();
     for batch in batches {
@@ -258,11 +279,27 @@ fn find<'a>(rel: &'a Rel, tasks: &mut Vec<Task<'a>>) {
     if let RelKind::Shared { id, input } = &rel.kind {
         tasks.push(Task::Shared(*id, input.clone()));
     }
+    match &rel.kind {
+        // Bodies that are run for themselves are prepared then.
+        RelKind::Partition { input, body, .. } | RelKind::MvApply { input, body, .. } if needs_runs(body) => {
+            find(input, tasks);
+            tasks.push(Task::Compute(rel));
+            return;
+        }
+        _ => {}
+    }
     for input in inputs(rel) {
         find(input, tasks);
     }
-    if matches!(&rel.kind, RelKind::Operator { name: "scan", .. }) {
-        tasks.push(Task::Scan(rel));
+    if matches!(
+        &rel.kind,
+        RelKind::Operator {
+            name: "scan" | "reduce",
+            ..
+        } | RelKind::Graph { .. }
+            | RelKind::External(_)
+    ) {
+        tasks.push(Task::Compute(rel));
     }
 }
 
@@ -272,7 +309,7 @@ fn find_in_expr(expr: &bound::Expr, tasks: &mut Vec<Task<'_>>) {
         ExprKind::InRel { rel, .. } => tasks.push(Task::List(rel.clone())),
         _ => {}
     }
-    for child in children(expr) {
+    for child in expr.children() {
         find_in_expr(child, tasks);
     }
 }
@@ -280,9 +317,14 @@ fn find_in_expr(expr: &bound::Expr, tasks: &mut Vec<Task<'_>>) {
 /// The relations directly below one.
 pub(in crate::lower) fn inputs(rel: &Rel) -> Vec<&Rel> {
     match &rel.kind {
-        RelKind::Table { .. } | RelKind::Values(_) | RelKind::Unit | RelKind::Range { .. } | RelKind::Outer | RelKind::Shared { .. } => {
-            vec![]
-        }
+        RelKind::Table { .. }
+        | RelKind::Values(_)
+        | RelKind::Unit
+        | RelKind::Range { .. }
+        | RelKind::Outer
+        | RelKind::External(_)
+        | RelKind::Shared { .. } => vec![],
+        RelKind::Graph { graph, .. } => graph.inputs(),
         RelKind::Filter { input, .. }
         | RelKind::Project { input, .. }
         | RelKind::Aggregate { input, .. }
@@ -298,11 +340,16 @@ pub(in crate::lower) fn inputs(rel: &Rel) -> Vec<&Rel> {
 }
 
 /// The expressions of one relation itself.
-fn exprs(rel: &Rel) -> Vec<&bound::Expr> {
+pub(in crate::lower) fn exprs(rel: &Rel) -> Vec<&bound::Expr> {
     match &rel.kind {
-        RelKind::Table { .. } | RelKind::Values(_) | RelKind::Unit | RelKind::Outer | RelKind::Union { .. } | RelKind::Shared { .. } => {
-            vec![]
-        }
+        RelKind::Table { .. }
+        | RelKind::Values(_)
+        | RelKind::Unit
+        | RelKind::Outer
+        | RelKind::Union { .. }
+        | RelKind::External(_)
+        | RelKind::Shared { .. } => vec![],
+        RelKind::Graph { graph, query } => graph.exprs(query),
         RelKind::Range { from, to, step } => vec![from, to, step],
         RelKind::Filter { predicate, .. } => vec![predicate],
         RelKind::Project { exprs, .. } => exprs.iter().collect(),

@@ -3,7 +3,7 @@
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::expr::WindowFunction;
 use taffrail_kql::Type;
-use taffrail_kql::bound::{self, ExprKind, PathStep};
+use taffrail_kql::bound::{self, ExprKind};
 use taffrail_kql::catalog::FunctionKind;
 
 use super::lowered::column;
@@ -135,33 +135,10 @@ pub(super) fn has_window(expr: &bound::Expr) -> bool {
 }
 
 fn collect<'a>(expr: &'a bound::Expr, calls: &mut Vec<&'a bound::Expr>) {
-    for child in children(expr) {
+    for child in expr.children() {
         collect(child, calls);
     }
     if is_window(expr) {
         calls.push(expr);
-    }
-}
-
-/// The expressions directly inside of one, relations excluded.
-pub(super) fn children(expr: &bound::Expr) -> Vec<&bound::Expr> {
-    match &expr.kind {
-        ExprKind::Literal(_) | ExprKind::Column(_) | ExprKind::ScalarQuery(_) => vec![],
-        ExprKind::Call { args, .. } => args.iter().collect(),
-        ExprKind::Cast(inner) | ExprKind::Negate(inner) | ExprKind::Not(inner) => vec![inner],
-        ExprKind::Binary { left, right, .. } => vec![left, right],
-        ExprKind::Case { branches, otherwise } => branches
-            .iter()
-            .flat_map(|(condition, value)| [condition, value])
-            .chain([otherwise.as_ref()])
-            .collect(),
-        ExprKind::List { value, items, .. } => std::iter::once(value.as_ref()).chain(items).collect(),
-        ExprKind::InRel { value, .. } => vec![value],
-        ExprKind::Path { base, steps } => std::iter::once(base.as_ref())
-            .chain(steps.iter().filter_map(|step| match step {
-                PathStep::Expr(expr) => Some(expr.as_ref()),
-                PathStep::Key(_) | PathStep::Index(_) => None,
-            }))
-            .collect(),
     }
 }

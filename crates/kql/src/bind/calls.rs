@@ -26,6 +26,11 @@ impl Binder<'_> {
             Some(Binding::Broken) => return Err(Reported),
             _ => {}
         }
+        if let Some(graph) = ctx.graph
+            && let Some(result) = self.graph_call(name, arguments, span, ctx, graph)
+        {
+            return result;
+        }
         if let Some(result) = self.form(name, arguments, span, ctx) {
             return result;
         }

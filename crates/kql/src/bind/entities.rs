@@ -15,7 +15,15 @@ use crate::types::{Type, Value};
 impl Binder<'_> {
     /// A table by name: one of the query's own, then of the schema.
     pub(crate) fn table_by_name(&mut self, name: &str, span: Span, scope: &Scope) -> Bound<Rel> {
+        self.accessible(name, span, scope)?;
         match scope.get(name) {
+            Some(Binding::Graph(_)) => {
+                return self.error(Code::Type, span, format!("a table is wanted here, and '{name}' is a graph"));
+            }
+            Some(Binding::Pattern(_)) => {
+                return self.error(Code::Type, span, format!("'{name}' is a pattern: use it with arguments, {name}(\"...\")"));
+            }
+            Some(Binding::Database | Binding::Restricted(_)) => {}
             Some(Binding::Table(rel)) => {
                 let rel = rel.clone();
                 let mut rel = self.fresh(&rel);
@@ -35,8 +43,29 @@ impl Binder<'_> {
         self.entity(name, span, scope)
     }
 
+    /// Reports a name that `restrict access` hides.
+    pub(crate) fn accessible(&mut self, name: &str, span: Span, scope: &Scope) -> Bound<()> {
+        match scope.restriction(name) {
+            Some(restriction) if !restriction.allows(name, scope.get(name).is_some()) => self.error(
+                Code::UnknownName,
+                span,
+                format!("there is no table named '{name}': access is restricted to others"),
+            ),
+            _ => Ok(()),
+        }
+    }
+
     /// A table, view or parameterless function of the schema.
     fn entity(&mut self, name: &str, span: Span, scope: &Scope) -> Bound<Rel> {
+        if let Some(restriction) = scope.restriction("")
+            && !restriction.allows(name, false)
+        {
+            return self.error(
+                Code::UnknownName,
+                span,
+                format!("there is no table named '{name}': access is restricted to others"),
+            );
+        }
         match self.env.schema.entity(name) {
             Some(Entity::Table { columns }) => {
                 let source = columns.iter().map(|(name, _)| name.clone()).collect();
@@ -111,6 +140,9 @@ impl Binder<'_> {
     /// A call that gives a table.
     pub(crate) fn table_call(&mut self, name: &ast::Name, arguments: &[ast::Argument], span: Span, scope: &Scope) -> Bound<Rel> {
         let ctx = Ctx::constant(scope);
+        if scope.get(&name.text).is_some() || self.env.schema.entity(&name.text).is_some() {
+            self.accessible(&name.text, name.span, scope)?;
+        }
         match scope.get(&name.text) {
             Some(Binding::Function(function)) => {
                 let function = function.clone();
@@ -126,14 +158,24 @@ impl Binder<'_> {
                 let rel = self.tabular(&argument.value, scope)?;
                 Ok(self.shared(rel, span))
             }
-            ("table", [argument, ..]) => {
+            ("graph", _) => {
+                let problem = Diagnostic::not_supported(name.span, "graph(): there are no stored graph models")
+                    .with_help("make a graph of tables with make-graph");
+                Err(self.report(problem))
+            }
+            ("external_table" | "stored_query_result", _) => {
+                let problem = Diagnostic::not_supported(name.span, &format!("{}()", name.text))
+                    .with_help("only the tables of this server can be queried; files can be read with externaldata");
+                Err(self.report(problem))
+            }
+            ("table" | "materialized_view", [argument, ..]) => {
                 let text = self.constant(&argument.value, scope, "the name of the table")?;
                 match text {
                     Value::String(text) => self.entity(&text, argument.value.span, scope),
                     _ => self.error(Code::Arguments, argument.value.span, "the name of the table must be a string"),
                 }
             }
-            ("materialize" | "table", _) => self.error(Code::Arguments, name.span, format!("{}() takes 1 argument", name.text)),
+            ("materialize" | "table" | "materialized_view", _) => self.error(Code::Arguments, name.span, format!("{}() takes 1 argument", name.text)),
             _ if self.is_scalar_function(&name.text) => {
                 let problem = Diagnostic::error(
                     Code::Type,

@@ -132,7 +132,7 @@ impl Binder<'_> {
         scope: &Scope,
     ) -> Bound<Rel> {
         let expansion = self.expansion(operator, items, limit, &input, scope)?;
-        self.outer.push(expansion.columns.clone());
+        self.outer.push(super::Outer::Rows(expansion.columns.clone()));
         let body = self.tabular(body, scope);
         self.outer.pop();
         let body = body?;
@@ -155,14 +155,24 @@ impl Binder<'_> {
         Ok(self.rel(kind, columns, false, operator.span))
     }
 
-    pub(crate) fn partition(&mut self, by: &ast::Name, body: &ast::Expr, input: Rel, span: Span, scope: &Scope) -> Bound<Rel> {
+    /// `partition by key (operators)`, or `partition by key {query}`, in which the key is a value.
+    pub(crate) fn partition(&mut self, operator: &ast::Operator, input: Rel, scope: &Scope) -> Bound<Rel> {
+        let ast::OperatorKind::Partition { by, braces, body } = &operator.kind else {
+            return Err(Reported);
+        };
+        let span = operator.span;
         let ctx = Ctx::row(scope, &input);
         let key = match ctx.find(&by.text) {
             Some(column) => self.column_use(column, by.span).and_then(|key| self.group_key(key)),
             None => Err(self.unknown_column(&by.text, by.span, &ctx)),
         };
-        self.outer.push(input.columns.clone());
-        let body = self.tabular(body, scope);
+        self.outer.push(super::Outer::Rows(input.columns.clone()));
+        let mut inner = scope.clone();
+        if *braces && let Ok(key) = &key {
+            let value = self.key_of_run(key, &input, by.span);
+            inner = scope.with(by.text.clone(), super::Binding::Scalar(value));
+        }
+        let body = self.tabular(body, &inner);
         self.outer.pop();
         let (key, body) = (key?, body?);
         if self.is_scan_of_outer(&body) {
@@ -178,6 +188,22 @@ impl Binder<'_> {
             body: Box::new(body),
         };
         Ok(self.rel(kind, columns, false, span))
+    }
+
+    /// The key, as a value that the body of one key sees.
+    fn key_of_run(&mut self, key: &Expr, input: &Rel, span: Span) -> Expr {
+        let rows = self.rel(RelKind::Outer, input.columns.clone(), false, span);
+        let column = self.column("key", key.ty);
+        let kind = RelKind::Project {
+            input: Box::new(rows),
+            exprs: vec![key.clone()],
+        };
+        let rel = self.rel(kind, vec![column], false, span);
+        Expr {
+            kind: ExprKind::ScalarQuery(std::sync::Arc::new(rel)),
+            ty: key.ty,
+            span: self.place(span),
+        }
     }
 
     /// A body that is a `scan` of its rows, sorted and filtered, and what goes row by row behind it: the same as one scan

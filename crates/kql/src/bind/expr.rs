@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use super::graph::GraphScope;
 use super::typing::cast;
 use super::{Binder, Binding, Bound, Reported, Scope, suggest};
 use crate::bound::{Aggregate, Column, Expr, ExprKind, PathStep, Rel};
@@ -23,6 +24,8 @@ pub(crate) struct Ctx<'c> {
     pub(crate) sides: Option<(&'c [Column], &'c [Column])>,
     /// States of the steps of a `scan`
     pub(crate) steps: &'c [(String, Vec<Column>)],
+    /// The pattern of a graph query
+    pub(crate) graph: Option<&'c GraphScope>,
     /// The rows have an order
     pub(crate) serialized: bool,
     /// Window functions may stand here
@@ -39,6 +42,7 @@ impl<'c> Ctx<'c> {
             columns: &[],
             sides: None,
             steps: &[],
+            graph: None,
             serialized: false,
             windows: false,
             aggregates: None,
@@ -125,6 +129,9 @@ impl Binder<'_> {
                 value.span = self.place(span);
                 return Ok(value);
             }
+            Some(Binding::Graph(_) | Binding::Database | Binding::Pattern(_) | Binding::Restricted(_)) => {
+                return self.error(Code::Type, span, format!("a value is wanted here, and '{name}' is none"));
+            }
             Some(Binding::Table(_)) => {
                 let problem = Diagnostic::error(Code::Type, span, format!("a value is wanted here, and '{name}' is a table"))
                     .with_help(format!("toscalar({name}) gives the first column of its first row"));
@@ -194,6 +201,11 @@ impl Binder<'_> {
                     Some(column) => self.column_use(column, span),
                     None => Err(self.unknown_column(&member.text, member.span, &side_ctx)),
                 };
+            }
+            if let Some(graph) = ctx.graph
+                && let Some(value) = self.edge_property(side, member, span, graph)
+            {
+                return value;
             }
             if let Some((_, state)) = ctx.steps.iter().find(|(name, _)| name == side) {
                 let step = Ctx {

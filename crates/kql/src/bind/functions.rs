@@ -125,13 +125,13 @@ impl Binder<'_> {
                     };
                     Binding::Scalar(self.assignable(value, *ty, &what)?)
                 }
-                ParameterType::Table { columns, open } => {
+                ParameterType::Table { columns, .. } => {
                     let rel = match (given.get(index).copied().flatten(), piped.take()) {
                         (None, Some(rel)) if index == 0 => rel,
                         (Some(value), _) => self.tabular(value, ctx.scope)?,
                         _ => return self.missing(&what, span),
                     };
-                    Binding::Table(Rc::new(self.fit(rel, columns, *open, &what, span)?))
+                    Binding::Table(Rc::new(self.fit(rel, columns, &what, span)?))
                 }
             };
             scope = scope.with(parameter.name.text.clone(), binding);
@@ -150,10 +150,8 @@ impl Binder<'_> {
         self.error(Code::Arguments, span, format!("{what} is missing"))
     }
 
-    /// A table argument: it must have the columns declared; unless the list is open, only those are visible.
-    fn fit(&mut self, rel: Rel, columns: &[(ast::Name, Type)], open: bool, what: &str, span: Span) -> Bound<Rel> {
-        let mut exprs = Vec::new();
-        let mut outputs = Vec::new();
+    /// A table argument: it must have the columns declared.
+    fn fit(&mut self, rel: Rel, columns: &[(ast::Name, Type)], what: &str, span: Span) -> Bound<Rel> {
         for (name, ty) in columns {
             let Some(column) = rel.columns.iter().find(|column| column.name == name.text) else {
                 return self.error(
@@ -172,22 +170,9 @@ impl Binder<'_> {
                     ),
                 );
             }
-            exprs.push(Expr::column(column, self.place(span)));
-            outputs.push(column.clone());
         }
-        if open || columns.is_empty() {
-            return Ok(rel);
-        }
-        let serialized = rel.serialized;
-        Ok(self.rel(
-            RelKind::Project {
-                input: Box::new(rel),
-                exprs,
-            },
-            outputs,
-            serialized,
-            span,
-        ))
+        // Columns that are not declared go along: a function may hand them on.
+        Ok(rel)
     }
 
     /// A function of the schema, if there is one of this name.
@@ -212,6 +197,7 @@ impl Binder<'_> {
             if let StatementKind::LetFunction { parameters, body, .. } = statement.kind {
                 return Ok(Some(Rc::new(LetFunction {
                     name: name.to_owned(),
+                    view: false,
                     parameters,
                     body: *body,
                     scope: Scope::default(),
@@ -224,6 +210,9 @@ impl Binder<'_> {
 
     /// Whether an expression is a table.
     pub(crate) fn is_tabular(&self, expr: &ast::Expr, ctx: &Ctx<'_>) -> bool {
+        if super::patterns::pattern_call(expr, ctx.scope).is_some() {
+            return true;
+        }
         match &expr.kind {
             Ast::Pipe { .. } | Ast::DataTable { .. } | Ast::ExternalData { .. } | Ast::Source(_) => true,
             Ast::Name(name) => {
@@ -253,7 +242,7 @@ impl Binder<'_> {
             Some(_) => return false,
             None => {}
         }
-        matches!(name, "materialize" | "table") || self.is_stored_tabular(name)
+        matches!(name, "materialize" | "table" | "materialized_view" | "external_table" | "stored_query_result") || self.is_stored_tabular(name)
     }
 
     fn is_stored_tabular(&self, name: &str) -> bool {
@@ -293,9 +282,15 @@ impl Binder<'_> {
                     };
                     scope = scope.with(name.text.clone(), binding);
                 }
-                StatementKind::LetFunction { name, parameters, body } => {
+                StatementKind::LetFunction {
+                    name,
+                    view,
+                    parameters,
+                    body,
+                } => {
                     let function = LetFunction {
                         name: name.text.clone(),
+                        view: *view,
                         parameters: parameters.clone(),
                         body: (**body).clone(),
                         scope: scope.clone(),

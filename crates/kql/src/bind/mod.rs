@@ -11,14 +11,17 @@ mod constant;
 mod entities;
 mod expand;
 mod expr;
+mod external;
 mod forms;
 mod functions;
+mod graph;
 mod join;
 mod lets;
 mod lists;
 mod naming;
 mod nodes;
 mod parse;
+mod patterns;
 mod pivot;
 mod plugins;
 mod project;
@@ -95,15 +98,18 @@ pub fn compile(text: &str, env: &Environment<'_>) -> Result<BoundQuery, Vec<Diag
 /// All problems found, in the order of the text, when any of them is an error.
 pub fn bind(text: &str, query: &ast::Query, env: &Environment<'_>) -> Result<BoundQuery, Vec<Diagnostic>> {
     let mut binder = Binder::new(env);
-    let root = binder.query(query, text);
+    let answers = binder.query(query, text);
     let mut problems = binder.diagnostics;
     problems.extend(binder.absent.into_iter().flat_map(|(_, why)| why));
     problems.sort_by_key(|problem| problem.span.start);
     problems.dedup();
-    match root {
-        Ok(root) if !problems.iter().any(is_error) => Ok(BoundQuery {
-            root,
-            visualization: binder.visualization,
+    let mut answers = answers.unwrap_or_default().into_iter();
+    match answers.next() {
+        Some(first) if !problems.iter().any(is_error) => Ok(BoundQuery {
+            root: first.rel,
+            name: first.name,
+            further: answers.collect(),
+            visualization: first.visualization,
             options: binder.options,
             warnings: problems,
         }),
@@ -130,6 +136,17 @@ pub(crate) struct Results {
     pub(crate) all: bool,
 }
 
+/// What a body without a source works on.
+#[derive(Clone)]
+pub(crate) enum Outer {
+    /// The rows that `mv-apply` or `partition` hands to it, with these columns
+    Rows(Vec<Column>),
+    /// A copy of these rows (`fork`, `facet`)
+    Table(std::rc::Rc<Rel>),
+    /// A graph (`make-graph ... partitioned-by`)
+    Graph(std::rc::Rc<crate::bound::Graph>),
+}
+
 /// Nesting (functions, views, parentheses) beyond which a query is refused rather than the stack lost.
 const MAX_DEPTH: usize = 200;
 
@@ -152,8 +169,10 @@ pub(crate) struct Binder<'a> {
     tuple: Option<Results>,
     /// Keys of the `summarize` being bound, which `*` in its aggregates leaves out
     summarize_keys: Vec<ColumnId>,
-    /// Rows of the surrounding `mv-apply` or `partition`, for bodies that start with an operator
-    outer: Vec<Vec<Column>>,
+    /// What the bodies of surrounding operators work on, for those that start with an operator
+    outer: Vec<Outer>,
+    /// The name that `as` gave to the rows in front of the operator at hand
+    piped_name: Option<String>,
     next_column: u32,
     next_shared: u32,
     depth: usize,
@@ -174,6 +193,7 @@ impl<'a> Binder<'a> {
             tuple: None,
             summarize_keys: Vec::new(),
             outer: Vec::new(),
+            piped_name: None,
             next_column: 0,
             next_shared: 0,
             depth: 0,

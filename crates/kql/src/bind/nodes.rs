@@ -99,10 +99,18 @@ impl Binder<'_> {
         };
         let mut threshold = Value::Real(0.1);
         let mut characters = Value::String(String::new());
+        let mut source_rows = false;
         for (name, value) in &operator.properties {
             match name.text.as_str() {
                 "threshold" => threshold = self.constant(value, scope, "the threshold")?,
                 "characters" => characters = self.constant(value, scope, "the characters")?,
+                "kind" => match self.word(value, scope, "the kind of reduce")?.as_str() {
+                    "source" => source_rows = true,
+                    other => {
+                        let problem = suggest::unknown("kind of reduce", other, value.span, ["source"]);
+                        return Err(self.report(problem));
+                    }
+                },
                 name_text if name_text.starts_with("hint") => {}
                 _ => {
                     let problem = suggest::unknown("property of reduce", &name.text, name.span, ["threshold", "characters"]);
@@ -110,11 +118,18 @@ impl Binder<'_> {
                 }
             }
         }
-        let columns = vec![
-            self.column("Pattern", Type::String),
-            self.column("Count", Type::Long),
-            self.column("Representative", Type::String),
-        ];
+        let columns = if source_rows {
+            let mut columns = input.columns.clone();
+            let name = unique("Pattern", columns.iter());
+            columns.push(self.column(name, Type::String));
+            columns
+        } else {
+            vec![
+                self.column("Pattern", Type::String),
+                self.column("Count", Type::Long),
+                self.column("Representative", Type::String),
+            ]
+        };
         let kind = RelKind::Operator {
             name: "reduce",
             inputs: vec![input],
@@ -122,6 +137,7 @@ impl Binder<'_> {
                 OperatorArg::Expr(source),
                 OperatorArg::Value(threshold),
                 OperatorArg::Value(characters),
+                OperatorArg::Value(Value::Bool(source_rows)),
             ],
         };
         Ok(self.rel(kind, columns, false, operator.span))

@@ -18,7 +18,7 @@ pub(crate) enum Numbering {
 }
 
 /// A column of a projection, before its name is settled.
-struct Item {
+pub(crate) struct Item {
     /// Given by the query
     explicit: Option<ast::Name>,
     /// What the expression would be called; `None`: numbered
@@ -28,12 +28,12 @@ struct Item {
     /// One of several results of a call: `print` keeps the names of these only
     one_of_several: bool,
     /// `Err`: did not bind
-    value: Bound<Expr>,
+    pub(crate) value: Bound<Expr>,
 }
 
 impl Binder<'_> {
     /// Binds the items of a projection; one item gives several columns when it calls a function of several results.
-    fn items(&mut self, items: &[ast::NamedExpr], ctx: &Ctx<'_>) -> Vec<Item> {
+    pub(crate) fn items(&mut self, items: &[ast::NamedExpr], ctx: &Ctx<'_>) -> Vec<Item> {
         let mut bound = Vec::with_capacity(items.len());
         for item in items {
             self.tuple = None;
@@ -95,6 +95,11 @@ impl Binder<'_> {
         numbering: Numbering,
     ) -> Bound<Rel> {
         let bound = self.items(items, &Ctx::projection(scope, &input));
+        self.projected(bound, input, span, numbering)
+    }
+
+    /// A projection of what is bound.
+    pub(crate) fn projected(&mut self, bound: Vec<Item>, input: Rel, span: Span, numbering: Numbering) -> Bound<Rel> {
         let mut columns: Vec<Column> = Vec::with_capacity(bound.len());
         let mut exprs = Vec::with_capacity(bound.len());
         let mut unnamed = 0usize;

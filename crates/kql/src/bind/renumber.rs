@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use super::Binder;
-use crate::bound::{Aggregate, Column, ColumnId, Expr, ExprKind, OperatorArg, PathStep, Rel, RelKind, SortKey};
+use crate::bound::{
+    Aggregate, Column, ColumnId, Expr, ExprKind, Graph, GraphQuery, GraphStep, GraphValue, OperatorArg, PathStep, Rel, RelKind, SortKey,
+};
 
 impl Binder<'_> {
     /// A copy with new column ids.
@@ -54,7 +56,8 @@ impl Binder<'_> {
 
     fn renumber(&mut self, rel: &mut Rel, ids: &mut HashMap<ColumnId, ColumnId>) {
         match &mut rel.kind {
-            RelKind::Table { .. } | RelKind::Values(_) | RelKind::Unit => {}
+            RelKind::Table { .. } | RelKind::Values(_) | RelKind::Unit | RelKind::External(_) => {}
+            RelKind::Graph { graph, query } => self.graph_ids(graph, query, ids),
             // The rows belong to the surrounding operator, and so do their ids; within a copy of that operator they
             // have been given new ones before its body is visited.
             RelKind::Outer => {
@@ -156,6 +159,45 @@ impl Binder<'_> {
         if !matches!(rel.kind, RelKind::Outer) {
             self.ids(&mut rel.columns, ids);
         }
+    }
+
+    fn graph_ids(&mut self, graph: &mut Graph, query: &mut GraphQuery, ids: &mut HashMap<ColumnId, ColumnId>) {
+        self.renumber(&mut graph.edges, ids);
+        self.exprs(&mut graph.source, ids);
+        self.exprs(&mut graph.target, ids);
+        for nodes in &mut graph.nodes {
+            self.renumber(&mut nodes.rel, ids);
+            self.exprs(&mut nodes.key, ids);
+        }
+        self.ids(&mut graph.properties, ids);
+        for step in &mut graph.steps {
+            if let GraphStep::WhereNodes(condition) | GraphStep::WhereEdges(condition) = step {
+                self.expr_ids(condition, ids);
+            }
+        }
+        let GraphQuery::Match(pattern) = query else { return };
+        for node in &mut pattern.nodes {
+            self.ids(&mut node.columns, ids);
+            self.exprs(&mut node.conditions, ids);
+        }
+        for edge in &mut pattern.edges {
+            self.ids(&mut edge.columns, ids);
+            self.exprs(&mut edge.conditions, ids);
+            self.ids(&mut edge.inner_columns, ids);
+            self.exprs(&mut edge.inner_conditions, ids);
+        }
+        for output in &mut pattern.outputs {
+            if let GraphValue::Fold { expr, .. } = output {
+                self.expr_ids(expr, ids);
+            }
+        }
+    }
+
+    /// A copy of a graph with new column ids.
+    pub(crate) fn fresh_graph(&mut self, graph: &Graph) -> Graph {
+        let mut copy = graph.clone();
+        self.graph_ids(&mut copy, &mut GraphQuery::Nodes { id: false }, &mut HashMap::new());
+        copy
     }
 
     fn arg_ids(&mut self, arg: &mut OperatorArg, ids: &mut HashMap<ColumnId, ColumnId>) {

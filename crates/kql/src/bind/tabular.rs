@@ -3,11 +3,19 @@
 use std::rc::Rc;
 
 use super::expr::Ctx;
-use super::{Binder, Binding, Bound, Reported, Scope};
-use crate::bound::{Rel, RelKind, Visualization};
+use super::{Binder, Binding, Bound, Outer, Reported, Scope};
+use crate::bound::{Graph, Rel, RelKind, Visualization};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::syntax::ast::{self, ExprKind as Ast, OperatorKind as Op};
 use crate::types::Value;
+
+/// What stands between two pipes.
+pub(crate) enum Piped {
+    /// Rows
+    Table(Rel),
+    /// A graph
+    Graph(Box<Graph>),
+}
 
 impl Binder<'_> {
     /// Binds a tabular expression.
@@ -18,17 +26,18 @@ impl Binder<'_> {
     fn tabular_inner(&mut self, expr: &ast::Expr, scope: &Scope) -> Bound<Rel> {
         match &expr.kind {
             Ast::Pipe { source, operators } => {
-                let mut rel = match source {
-                    Some(source) => self.tabular(source, scope)?,
-                    None => self.outer_rows(expr.span)?,
-                };
                 let mut scope = scope.clone();
-                for operator in operators {
-                    rel = self.operator(operator, rel, &mut scope)?;
+                match self.pipe(source.as_deref(), operators, expr.span, &mut scope)? {
+                    Piped::Table(rel) => Ok(rel),
+                    Piped::Graph(_) => self.error(
+                        Code::Semantic,
+                        expr.span,
+                        "this is a graph, not a table: end it in graph-match or graph-to-table",
+                    ),
                 }
-                Ok(rel)
             }
             Ast::Name(name) => self.table_by_name(name, expr.span, scope),
+            _ if let Some(call) = super::patterns::pattern_call(expr, scope) => self.pattern_table(&call, expr.span),
             Ast::Member { base, member } => self.referenced_table(base, member, scope),
             Ast::Call { name, arguments } => self.table_call(name, arguments, expr.span, scope),
             Ast::MethodCall { base, name, arguments } => {
@@ -36,7 +45,7 @@ impl Binder<'_> {
                 self.table_call(name, arguments, expr.span, scope)
             }
             Ast::DataTable { columns, values } => self.datatable(columns, values, expr.span, scope),
-            Ast::ExternalData { .. } => self.not_supported(expr.span, "externaldata"),
+            Ast::ExternalData { columns, uris, properties } => self.external_data(columns, uris, properties, expr.span, scope),
             Ast::Source(operator) => self.source(operator, scope),
             Ast::Wildcard(_) => self.error(
                 Code::Syntax,
@@ -47,10 +56,109 @@ impl Binder<'_> {
         }
     }
 
+    /// A source and the operators behind it.
+    pub(crate) fn pipe(
+        &mut self,
+        source: Option<&ast::Expr>,
+        operators: &[ast::Operator],
+        span: Span,
+        scope: &mut Scope,
+    ) -> Bound<Piped> {
+        let mut value = match source {
+            Some(source) => self.pipe_source(source, scope)?,
+            None => match self.outer.last().cloned() {
+                Some(Outer::Graph(graph)) => Piped::Graph(Box::new((*graph).clone())),
+                _ => Piped::Table(self.outer_rows(span)?),
+            },
+        };
+        let mut name = None;
+        for operator in operators {
+            value = match value {
+                Piped::Graph(graph) if Self::gives_graph(operator) && Self::wants_graph(operator) => {
+                    Piped::Graph(Box::new(self.graph_step(operator, *graph, scope)?))
+                }
+                Piped::Graph(graph) => Piped::Table(self.graph_table(operator, *graph, scope)?),
+                Piped::Table(rel) => match &operator.kind {
+                    Op::MakeGraph { partition, .. } => {
+                        let graph = self.make_graph(operator, rel, scope)?;
+                        match partition {
+                            None => Piped::Graph(Box::new(graph)),
+                            Some((_, body)) => {
+                                self.outer.push(Outer::Graph(Rc::new(graph)));
+                                let table = self.tabular(body, scope);
+                                self.outer.pop();
+                                Piped::Table(table?)
+                            }
+                        }
+                    }
+                    _ if Self::wants_graph(operator) => {
+                        return self.error(
+                            Code::Semantic,
+                            operator.keyword,
+                            "this operator works on a graph: put 'make-graph source --> target' in front",
+                        );
+                    }
+                    _ => {
+                        self.piped_name = name.take();
+                        Piped::Table(self.operator(operator, rel, scope)?)
+                    }
+                },
+            };
+            if let Op::As { name: given } = &operator.kind {
+                name = Some(given.text.clone());
+            }
+        }
+        Ok(value)
+    }
+
+    fn pipe_source(&mut self, source: &ast::Expr, scope: &Scope) -> Bound<Piped> {
+        match &source.kind {
+            Ast::Name(name) if let Some(Binding::Graph(graph)) = scope.get(name) => {
+                let graph = graph.clone();
+                Ok(Piped::Graph(Box::new(self.fresh_graph(&graph))))
+            }
+            Ast::Pipe { source, operators } if self.is_graph(operators, source.as_deref(), scope) => {
+                self.pipe(source.as_deref(), operators, Span::default(), &mut scope.clone())
+            }
+            _ => self.tabular(source, scope).map(Piped::Table),
+        }
+    }
+
+    fn is_graph(&self, operators: &[ast::Operator], source: Option<&ast::Expr>, scope: &Scope) -> bool {
+        match operators.last() {
+            Some(last) => Self::gives_graph(last),
+            None => source.is_some_and(|source| self.is_graph_expr(source, scope)),
+        }
+    }
+
+    /// Whether an expression gives a graph.
+    pub(crate) fn is_graph_expr(&self, expr: &ast::Expr, scope: &Scope) -> bool {
+        match &expr.kind {
+            Ast::Name(name) => matches!(scope.get(name), Some(Binding::Graph(_))),
+            Ast::Pipe { source, operators } => self.is_graph(operators, source.as_deref(), scope),
+            _ => false,
+        }
+    }
+
+    /// A graph.
+    pub(crate) fn graph(&mut self, expr: &ast::Expr, scope: &Scope) -> Bound<Graph> {
+        match self.pipe_source(expr, scope)? {
+            Piped::Graph(graph) => Ok(*graph),
+            Piped::Table(_) => self.error(Code::Type, expr.span, "a graph is wanted here, and this is a table"),
+        }
+    }
+
+    /// Gives rows a name for what stands behind.
+    pub(crate) fn name_table(&mut self, name: &ast::Name, rel: &Rel, scope: &mut Scope) {
+        *scope = scope.with(name.text.clone(), Binding::Table(Rc::new(rel.clone())));
+    }
+
     /// The rows that a body without a source works on.
     fn outer_rows(&mut self, span: Span) -> Bound<Rel> {
         match self.outer.last().cloned() {
-            Some(columns) => Ok(self.rel(RelKind::Outer, columns, false, span)),
+            Some(Outer::Rows(columns)) => Ok(self.rel(RelKind::Outer, columns, false, span)),
+            Some(Outer::Table(rel)) => Ok(self.fresh(&rel)),
+            Some(Outer::Graph(_)) => self.error(Code::Semantic, span, "a graph stands in front of this operator, not a table"),
             None => self.error(Code::Syntax, span, "there is no table in front of this operator"),
         }
     }
@@ -82,8 +190,12 @@ impl Binder<'_> {
         let span = operator.span;
         match &operator.kind {
             Op::As { name } => {
-                let binding = Binding::Table(Rc::new(input.clone()));
-                *scope = scope.with(name.text.clone(), binding);
+                let once = match operator.property("hint.materialized") {
+                    Some(value) => self.word(value, scope, "hint.materialized")? == "true",
+                    None => false,
+                };
+                let input = if once { self.shared(input, span) } else { input };
+                self.name_table(name, &input, scope);
                 Ok(input)
             }
             Op::Consume => Ok(self.consume(input, span)),
@@ -91,9 +203,18 @@ impl Binder<'_> {
             Op::Distinct { items } => self.distinct(items, input, span, scope),
             Op::Evaluate { call, schema } => self.evaluate(call, schema.as_deref(), input, operator, scope),
             Op::Extend { items } => self.extend(items, input, span, scope, true),
-            Op::Facet { .. } => self.not_supported(operator.keyword, "facet"),
+            Op::Facet { .. } | Op::Fork { .. } => {
+                let problem = Diagnostic::error(Code::Semantic, operator.keyword, "this operator gives several tables")
+                    .with_help("it stands at the end of a statement, outside of brackets");
+                Err(self.report(problem))
+            }
+            Op::GraphMarkComponents
+            | Op::GraphMatch { .. }
+            | Op::GraphShortestPaths { .. }
+            | Op::GraphToTable { .. }
+            | Op::GraphWhere { .. }
+            | Op::MakeGraph { .. } => Err(Reported),
             Op::Find { .. } => self.error(Code::Syntax, operator.keyword, "find stands at the start of a query"),
-            Op::Fork { .. } => self.not_supported(operator.keyword, "fork"),
             Op::GetSchema => Ok(self.get_schema(&input, span)),
             Op::Invoke { call } => self.invoke(call, input, span, scope),
             Op::Join { right, on } => self.join(operator, right, on, input, scope),
@@ -116,15 +237,14 @@ impl Binder<'_> {
                 self.make_series(items, on.as_ref(), &range, by, input, operator, scope)
             }
             Op::MvApply { items, limit, id, body } => {
-                if let Some(id) = id {
-                    return self.not_supported(id.span, "mv-apply id");
-                }
+                // The name of a context for functions of the engine itself: it changes nothing of the rows.
+                let _ = id;
                 self.mv_apply(operator, items, limit.as_ref(), body, input, scope)
             }
             Op::MvExpand { items, limit } => self.mv_expand(operator, items, limit.as_ref(), input, scope),
             Op::Parse { source, pattern, filter } => self.parse(operator, source, pattern, *filter, input, scope),
             Op::ParseKv { source, columns } => self.parse_kv(operator, source, columns, input, scope),
-            Op::Partition { by, body } => self.partition(by, body, input, span, scope),
+            Op::Partition { .. } => self.partition(operator, input, scope),
             Op::Print { .. } | Op::Range { .. } => {
                 self.error(Code::Syntax, operator.keyword, "print and range stand at the start of a query")
             }
@@ -195,7 +315,7 @@ impl Binder<'_> {
             return;
         }
         let mut values = Vec::with_capacity(properties.len());
-        for (name, value) in properties {
+        for (name, value) in properties.iter().filter(|(name, _)| !name.text.starts_with("hint.")) {
             if let Some(text) = self.render_value(value, scope) {
                 values.push((name.text.clone(), text));
             }

@@ -37,7 +37,8 @@ impl Binder<'_> {
         };
         let mut parts = Vec::new();
         if let Some(rel) = piped {
-            let source = source_name(&rel).unwrap_or_else(|| "union_arg0".to_owned());
+            let source = self.piped_name.take().or_else(|| source_name(&rel));
+            let source = source.unwrap_or_else(|| "union_arg0".to_owned());
             parts.push(Part { source, rel });
         }
         let mut failed = false;
@@ -76,7 +77,7 @@ impl Binder<'_> {
                 let before = self.diagnostics.len();
                 match self.tabular(item, scope) {
                     Ok(rel) => {
-                        let source = source_name(&rel).unwrap_or_else(|| format!("{numbered}{}", parts.len()));
+                        let source = given_name(item).or_else(|| source_name(&rel)).unwrap_or_else(|| format!("{numbered}{}", parts.len()));
                         parts.push(Part { source, rel });
                         Ok(())
                     }
@@ -106,13 +107,22 @@ impl Binder<'_> {
         let mut names: Vec<String> = scope
             .names()
             .into_iter()
-            .filter(|(name, binding)| matches!(binding, Binding::Table(_)) && matches(pattern, name))
+            .filter(|(name, binding)| {
+                let table = match binding {
+                    Binding::Table(_) => true,
+                    Binding::Function(function) => function.view && function.parameters.is_empty(),
+                    _ => false,
+                };
+                let hidden = scope.restriction(name).is_some_and(|listed| !listed.allows(name, true));
+                table && !hidden && matches(pattern, name)
+            })
             .map(|(name, _)| name.to_owned())
             .collect();
         names.reverse();
         for name in self.env.schema.names() {
             let is_table = matches!(self.env.schema.entity(&name), Some(Entity::Table { .. } | Entity::View { .. }));
-            if is_table && matches(pattern, &name) && !names.contains(&name) {
+            let hidden = scope.restriction(&name).is_some_and(|listed| !listed.allows(&name, false));
+            if is_table && !hidden && matches(pattern, &name) && !names.contains(&name) {
                 names.push(name);
             }
         }
@@ -203,6 +213,15 @@ impl Binder<'_> {
             inputs.push(self.rel(kind, outputs, false, span));
         }
         self.rel(RelKind::Union { inputs }, columns, false, span)
+    }
+}
+
+/// The name that `as` gives to the rows of an operand.
+fn given_name(item: &ast::Expr) -> Option<String> {
+    let Ast::Pipe { operators, .. } = &item.kind else { return None };
+    match operators.last().map(|operator| &operator.kind) {
+        Some(ast::OperatorKind::As { name }) => Some(name.text.clone()),
+        _ => None,
     }
 }
 

@@ -45,6 +45,8 @@ pub enum StatementKind {
     LetFunction {
         /** bound name */
         name: Name,
+        /** `view (...)`: wildcards of `union` and its like find it */
+        view: bool,
         /** parameters */
         parameters: Vec<Parameter>,
         /** body */
@@ -59,10 +61,46 @@ pub enum StatementKind {
     },
     /// `declare query_parameters(name:type [= default], ...)`
     DeclareParameters(Vec<Parameter>),
-    /// `declare pattern`, `alias database`, `restrict access`: recognised so that they can be refused by name
-    Other(String),
+    /// `declare pattern name = (argument: string)[path: string] { ("value").["path"] = { query }; }`
+    DeclarePattern(Pattern),
+    /// `alias database name = cluster("x").database("y")`
+    AliasDatabase {
+        /** the other name */
+        name: Name,
+        /** what it stands for */
+        target: Expr,
+    },
+    /// `restrict access to (tables)`
+    RestrictAccess {
+        /** what may still be named */
+        entities: Vec<Expr>,
+    },
     /// An expression: the answer
     Expression(Expr),
+}
+
+/// A pattern: tuples of texts and the query that each stands for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pattern {
+    /// Name
+    pub name: Name,
+    /// Arguments
+    pub arguments: Vec<(Name, Type)>,
+    /// `[path: string]`
+    pub path: Option<(Name, Type)>,
+    /// Empty when the pattern is only declared
+    pub cases: Vec<PatternCase>,
+}
+
+/// One tuple of a pattern.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PatternCase {
+    /// Values of the arguments
+    pub values: Vec<Expr>,
+    /// Value of the path
+    pub path: Option<Expr>,
+    /// What it stands for
+    pub body: Box<Query>,
 }
 
 /// A parameter of a function or query.
@@ -389,6 +427,59 @@ pub struct ReorderItem {
     pub order: Option<String>,
 }
 
+/// A node of a graph pattern: `(name)`, `()`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GraphNode {
+    /// Its variable
+    pub name: Option<Name>,
+    /// Where
+    pub span: Span,
+}
+
+/// Which way an edge of a graph pattern goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EdgeDirection {
+    /// `-[e]->`
+    Right,
+    /// `<-[e]-`
+    Left,
+    /// `-[e]-`
+    Any,
+}
+
+/// An edge of a graph pattern: `-[name*1..3]->`, `-->`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GraphEdge {
+    /// Its variable
+    pub name: Option<Name>,
+    /// Which way
+    pub direction: EdgeDirection,
+    /// `*1..3`: how many edges
+    pub range: Option<(Expr, Expr)>,
+    /// Where
+    pub span: Span,
+}
+
+/// One sequence of a graph pattern.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GraphPath {
+    /// Where it starts
+    pub first: GraphNode,
+    /// Edges and the nodes they lead to
+    pub steps: Vec<(GraphEdge, GraphNode)>,
+}
+
+/// A table that `graph-to-table` gives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GraphTable {
+    /// `edges`, not `nodes`
+    pub edges: bool,
+    /// `as name`
+    pub name: Option<Name>,
+    /// `with_node_id=...`
+    pub properties: Vec<(Name, Expr)>,
+}
+
 /// Kinds of tabular operator. Fields follow the reference's syntax.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs, reason = "the names are the language's own")]
@@ -425,6 +516,25 @@ pub enum OperatorKind {
         branches: Vec<(Option<Name>, Expr)>,
     },
     GetSchema,
+    GraphMarkComponents,
+    GraphMatch {
+        paths: Vec<GraphPath>,
+        predicate: Option<Expr>,
+        project: Vec<NamedExpr>,
+    },
+    GraphShortestPaths {
+        path: GraphPath,
+        predicate: Option<Expr>,
+        project: Vec<NamedExpr>,
+    },
+    GraphToTable {
+        tables: Vec<GraphTable>,
+    },
+    /// `graph-where-nodes`, `graph-where-edges`
+    GraphWhere {
+        edges: bool,
+        predicate: Expr,
+    },
     Invoke {
         call: Box<Expr>,
     },
@@ -435,6 +545,14 @@ pub enum OperatorKind {
     Lookup {
         right: Box<Expr>,
         on: Vec<JoinKey>,
+    },
+    /// `with_node_id` is a property
+    MakeGraph {
+        source: Name,
+        target: Name,
+        nodes: Vec<(Expr, Name)>,
+        /// `partitioned-by column (body)`
+        partition: Option<(Name, Box<Expr>)>,
     },
     MakeSeries {
         items: Vec<SeriesItem>,
@@ -464,8 +582,10 @@ pub enum OperatorKind {
         source: Expr,
         columns: Vec<(Name, Type)>,
     },
+    /// `(operators)` on the rows of each key, or `{query}` for each key
     Partition {
         by: Name,
+        braces: bool,
         body: Box<Expr>,
     },
     Print {
@@ -550,7 +670,7 @@ pub enum OperatorKind {
     Where {
         predicate: Expr,
     },
-    /// An operator that is in the reference and has no syntax tree here yet (graph operators): refused by name
+    /// An operator of Kusto's analyser that its reference does not describe: refused by name
     Unsupported {
         name: String,
     },

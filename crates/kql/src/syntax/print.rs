@@ -2,7 +2,7 @@
 //!
 //! What is printed parses to the same tree. Comments are not in the tree and are lost.
 
-use super::ast::{Argument, BinaryOp, Expr, ExprKind, ListOp, Name, Parameter, ParameterType, Query, Statement, StatementKind};
+use super::ast::{Argument, BinaryOp, Expr, ExprKind, ListOp, Name, Parameter, ParameterType, Pattern, Query, Statement, StatementKind};
 use super::json::quote_into;
 use super::literal::{DAY, SECOND, format_datetime};
 use super::print_operator::{operator, property_list};
@@ -36,30 +36,77 @@ fn statements(query: &Query, indent: usize) -> String {
 fn statement(statement: &Statement, indent: usize) -> String {
     match &statement.kind {
         StatementKind::Let { name, value } => format!("let {} = {}", quoted(&name.text), pipe(value, indent)),
-        StatementKind::LetFunction { name, parameters, body } => {
-            let inner = statements(body, indent + 1);
-            let body = if inner.contains('\n') || inner.len() > SHORT {
-                format!("\n{}{inner}\n{}", pad(indent + 1), pad(indent))
-            } else if inner.is_empty() {
-                String::new()
-            } else {
-                format!(" {inner} ")
-            };
-            format!("let {} = {} {{{body}}}", quoted(&name.text), parameter_list(parameters))
+        StatementKind::LetFunction {
+            name,
+            view,
+            parameters,
+            body,
+        } => {
+            let view = if *view { "view " } else { "" };
+            format!(
+                "let {} = {view}{} {{{}}}",
+                quoted(&name.text),
+                parameter_list(parameters),
+                body_text(body, indent)
+            )
         }
         StatementKind::Set { name, value: None } => format!("set {}", quoted(&name.text)),
         StatementKind::Set { name, value: Some(value) } => format!("set {} = {}", quoted(&name.text), expr(value, indent)),
         StatementKind::DeclareParameters(parameters) => format!("declare query_parameters{}", parameter_list(parameters)),
-        StatementKind::Other(text) => text.clone(),
+        StatementKind::DeclarePattern(pattern) => declared_pattern(pattern, indent),
+        StatementKind::AliasDatabase { name, target } => format!("alias database {} = {}", quoted(&name.text), expr(target, indent)),
+        StatementKind::RestrictAccess { entities } => format!("restrict access to ({})", joined(entities, |e| expr(e, indent))),
         StatementKind::Expression(value) => pipe(value, indent),
     }
+}
+
+/// What stands between the braces of a function.
+fn body_text(body: &Query, indent: usize) -> String {
+    let inner = statements(body, indent + 1);
+    if inner.contains('\n') || inner.len() > SHORT {
+        format!("\n{}{inner}\n{}", pad(indent + 1), pad(indent))
+    } else if inner.is_empty() {
+        String::new()
+    } else {
+        format!(" {inner} ")
+    }
+}
+
+fn declared_pattern(pattern: &Pattern, indent: usize) -> String {
+    if pattern.arguments.is_empty() {
+        return format!("declare pattern {}", quoted(&pattern.name.text));
+    }
+    let column = |(name, ty): &(Name, Type)| format!("{}: {ty}", quoted(&name.text));
+    let path = pattern.path.as_ref().map(|path| format!("[{}]", column(path))).unwrap_or_default();
+    let cases: String = pattern
+        .cases
+        .iter()
+        .map(|case| {
+            let path = case.path.as_ref().map(|p| format!(".[{}]", expr(p, indent))).unwrap_or_default();
+            format!(
+                "\n{}({}){path} = {{{}}};",
+                pad(indent + 1),
+                joined(&case.values, |v| expr(v, indent)),
+                body_text(&case.body, indent + 1)
+            )
+        })
+        .collect();
+    format!(
+        "declare pattern {} = ({}){path} {{{cases}\n{}}}",
+        quoted(&pattern.name.text),
+        joined(&pattern.arguments, column),
+        pad(indent)
+    )
 }
 
 fn parameter_list(parameters: &[Parameter]) -> String {
     let one = |p: &Parameter| {
         let ty = match &p.ty {
             ParameterType::Scalar(ty) => ty.to_string(),
-            ParameterType::Table { open: true, .. } => "(*)".to_string(),
+            ParameterType::Table { open: true, columns } => {
+                let named: String = columns.iter().map(|(name, ty)| format!("{}: {ty}, ", quoted(&name.text))).collect();
+                format!("({named}*)")
+            }
             ParameterType::Table { columns, .. } => column_list(columns),
         };
         let default = p.default.as_ref().map(|d| format!(" = {}", expr(d, 0))).unwrap_or_default();

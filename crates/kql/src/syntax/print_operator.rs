@@ -1,7 +1,7 @@
 //! Operators → text, part of [`super::print`].
 
 use super::ast::{
-    ExpandItem, Expr, JoinKey, Name, NamedExpr, Operator, OperatorKind, ParseStep, ReorderItem, ScanStep, SeriesItem, SortKey,
+    EdgeDirection, ExpandItem, Expr, GraphEdge, GraphNode, GraphPath, GraphTable, JoinKey, Name, NamedExpr, Operator, OperatorKind, ParseStep, ReorderItem, ScanStep, SeriesItem, SortKey,
     TopNestedLevel,
 };
 use super::print::{column_list, expr, inner, joined, operand, pad, pattern, quoted, string};
@@ -105,7 +105,7 @@ pub(super) fn operator(operator: &Operator, indent: usize) -> String {
     let body = body(operator, indent);
     let trailing = matches!(
         operator.kind,
-        OperatorKind::ParseKv { .. } | OperatorKind::Render { .. } | OperatorKind::Reduce { .. }
+        OperatorKind::ParseKv { .. } | OperatorKind::Render { .. } | OperatorKind::Reduce { .. } | OperatorKind::MakeGraph { .. }
     );
     if operator.properties.is_empty() || trailing {
         return body;
@@ -158,7 +158,7 @@ fn body(op: &Operator, indent: usize) -> String {
                 String::new()
             } else {
                 let column = |(name, ty): &(Name, Option<Type>)| {
-                    let name = if name.text == "pack(*)" {
+                    let name = if name.text == "pack_all()" {
                         name.text.clone()
                     } else {
                         quoted(&name.text)
@@ -184,9 +184,62 @@ fn body(op: &Operator, indent: usize) -> String {
             format!("fork {}", branches.iter().map(branch).collect::<Vec<_>>().join(" "))
         }
         OperatorKind::GetSchema => "getschema".to_string(),
+        OperatorKind::GraphMarkComponents => "graph-mark-components".to_string(),
+        OperatorKind::GraphMatch {
+            paths,
+            predicate,
+            project,
+        } => format!("graph-match {}", graph_query(paths, predicate.as_ref(), project, indent)),
+        OperatorKind::GraphShortestPaths {
+            path: one,
+            predicate,
+            project,
+        } => {
+            let paths = std::slice::from_ref(one);
+            format!("graph-shortest-paths {}", graph_query(paths, predicate.as_ref(), project, indent))
+        }
+        OperatorKind::GraphToTable { tables } => {
+            let table = |table: &GraphTable| {
+                let kind = if table.edges { "edges" } else { "nodes" };
+                let properties: String = table
+                    .properties
+                    .iter()
+                    .map(|(name, value)| format!(" {}", property(name, value, indent)))
+                    .collect();
+                format!("{kind}{}{properties}", clause("as", table.name.as_ref().map(|n| quoted(&n.text))))
+            };
+            format!("graph-to-table {}", joined(tables, table))
+        }
+        OperatorKind::GraphWhere { edges, predicate } => {
+            let kind = if *edges { "edges" } else { "nodes" };
+            format!("graph-where-{kind} {}", text(predicate))
+        }
         OperatorKind::Invoke { call } => format!("invoke {}", text(call)),
         OperatorKind::Join { right, on } => joined_table("join", right, on, indent),
         OperatorKind::Lookup { right, on } => joined_table("lookup", right, on, indent),
+        OperatorKind::MakeGraph {
+            source,
+            target,
+            nodes,
+            partition,
+        } => {
+            let id = op.property("with_node_id").map(|id| format!(" with_node_id={}", text(id)));
+            let tables = joined(nodes, |(table, id)| {
+                format!("{} on {}", operand(table, 9, indent), quoted(&id.text))
+            });
+            let tables = if tables.is_empty() { None } else { Some(tables) };
+            let partition = partition
+                .as_ref()
+                .map(|(by, body)| format!("{} ({})", quoted(&by.text), inner(body, indent)));
+            format!(
+                "make-graph {} --> {}{}{}{}",
+                quoted(&source.text),
+                quoted(&target.text),
+                id.unwrap_or_default(),
+                clause("with", tables),
+                clause("partitioned-by", partition)
+            )
+        }
         OperatorKind::MakeSeries {
             items,
             on,
@@ -242,7 +295,10 @@ fn body(op: &Operator, indent: usize) -> String {
             };
             format!("parse-kv {} as {}{with}", text(source), column_list(columns))
         }
-        OperatorKind::Partition { by, body } => format!("partition by {} ({})", quoted(&by.text), inner(body, indent)),
+        OperatorKind::Partition { by, braces, body } => {
+            let (open, close) = if *braces { ("{", "}") } else { ("(", ")") };
+            format!("partition by {} {open}{}{close}", quoted(&by.text), inner(body, indent))
+        }
         OperatorKind::Print { items } => format!("print {}", list(items)),
         OperatorKind::Project { items } => format!("project {}", list(items)).trim_end().to_string(),
         OperatorKind::ProjectAway { patterns } => format!("project-away {}", names(patterns)),
@@ -356,6 +412,41 @@ fn body(op: &Operator, indent: usize) -> String {
         OperatorKind::Where { predicate } => format!("where {}", text(predicate)),
         OperatorKind::Unsupported { name } => name.clone(),
     }
+}
+
+/// Pattern, predicate and projection of `graph-match` and its like.
+fn graph_query(paths: &[GraphPath], predicate: Option<&Expr>, project: &[NamedExpr], indent: usize) -> String {
+    let node = |node: &GraphNode| format!("({})", node.name.as_ref().map(|n| quoted(&n.text)).unwrap_or_default());
+    let path = |path: &GraphPath| {
+        let steps: String = path
+            .steps
+            .iter()
+            .map(|(edge, to)| format!("{}{}", graph_edge(edge, indent), node(to)))
+            .collect();
+        format!("{}{steps}", node(&path.first))
+    };
+    let project = joined(project, |item| named(item, indent));
+    let project = if project.is_empty() { None } else { Some(project) };
+    format!(
+        "{}{}{}",
+        joined(paths, path),
+        clause("where", predicate.map(|p| expr(p, indent))),
+        clause("project", project)
+    )
+}
+
+fn graph_edge(edge: &GraphEdge, indent: usize) -> String {
+    let name = edge.name.as_ref().map(|n| quoted(&n.text)).unwrap_or_default();
+    let range = edge
+        .range
+        .as_ref()
+        .map(|(from, to)| format!("*{}..{}", expr(from, indent), expr(to, indent)));
+    let (left, right) = match edge.direction {
+        EdgeDirection::Right => ("-", "->"),
+        EdgeDirection::Left => ("<-", "-"),
+        EdgeDirection::Any => ("-", "-"),
+    };
+    format!("{left}[{name}{}]{right}", range.unwrap_or_default())
 }
 
 /// A table of `union`, `search in`, `find in`.

@@ -99,7 +99,7 @@ pub const OPERATORS: &[&str] = &[
 ];
 
 /// Further words with a dash.
-const DASHED: &[&str] = &["granny-asc", "granny-desc", "project-smart"];
+const DASHED: &[&str] = &["granny-asc", "granny-desc", "partitioned-by", "project-smart"];
 
 /// Words of other query languages and what they are called here.
 pub const FOREIGN: &[(&str, &str)] = &[

@@ -6,7 +6,7 @@ use taffrail_kql::Type;
 
 use super::render;
 use super::rows::{self, Dynamic};
-use crate::ports::{Answer, Column};
+use crate::ports::{Answer, Column, Rows};
 
 /// What identifies a request.
 #[derive(Debug, Clone)]
@@ -70,19 +70,42 @@ pub(crate) fn table_v1(name: &str, named: &[(&str, Type)], rows: Vec<Value>) -> 
     json!({ "TableName": name, "Columns": columns_v1(&columns(named)), "Rows": rows })
 }
 
+/// Name, columns and rows of each table of an answer.
+fn results(answer: &Answer) -> impl Iterator<Item = (&str, &[Column], &dyn Rows)> {
+    let first = (answer.name.as_deref(), answer.columns.as_slice(), answer.rows.as_ref());
+    let further = answer
+        .further
+        .iter()
+        .map(|table| (table.name.as_deref(), table.columns.as_slice(), table.rows.as_ref()));
+    std::iter::once(first)
+        .chain(further)
+        .map(|(name, columns, rows)| (name.unwrap_or("PrimaryResult"), columns, rows))
+}
+
+fn cut(answer: &Answer) -> bool {
+    answer.truncated || answer.further.iter().any(|table| table.truncated)
+}
+
 fn too_many(rows: usize) -> String {
     format!("Query result set has exceeded the internal record count limit {rows} (E_QUERY_RESULT_SET_TOO_LARGE)")
 }
 
 /// The form of `/v1/rest/query`: result, properties, status, table of contents.
 pub(crate) fn v1(answer: &Answer, activity: &Activity, may_cut: bool) -> Vec<u8> {
-    let mut out = br#"{"Tables":[{"TableName":"Table_0","Columns":"#.to_vec();
-    rows::write_value(&mut out, &columns_v1(&answer.columns));
-    out.extend_from_slice(br#","Rows":"#);
-    rows::write(&mut out, answer, Dynamic::Text);
-    out.push(b'}');
+    let mut out = br#"{"Tables":["#.to_vec();
+    for (number, (_, columns, rows)) in results(answer).enumerate() {
+        if number > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(format!("{{\"TableName\":\"Table_{number}\",\"Columns\":").as_bytes());
+        rows::write_value(&mut out, &columns_v1(columns));
+        out.extend_from_slice(br#","Rows":"#);
+        rows::write(&mut out, columns, rows, Dynamic::Text);
+        out.push(b'}');
+    }
+    let count = 1 + answer.further.len();
     let properties = json!([render::kusto(answer.render.as_ref())]);
-    let properties = table_v1("Table_1", &[("Value", Type::String)], vec![properties]);
+    let properties = table_v1(&format!("Table_{count}"), &[("Value", Type::String)], vec![properties]);
     let status = [
         ("Timestamp", Type::DateTime),
         ("Severity", Type::Int),
@@ -101,7 +124,7 @@ pub(crate) fn v1(answer: &Answer, activity: &Activity, may_cut: bool) -> Vec<u8>
     };
     let consumption = json!({ "ExecutionTime": answer.elapsed.as_secs_f64() }).to_string();
     let status = table_v1(
-        "Table_2",
+        &format!("Table_{}", count + 1),
         &status,
         vec![line(4, "Info", "Query completed successfully"), line(6, "Stats", &consumption)],
     );
@@ -116,21 +139,19 @@ pub(crate) fn v1(answer: &Answer, activity: &Activity, may_cut: bool) -> Vec<u8>
         let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, format!("{}/{ordinal}", activity.id).as_bytes());
         json!([ordinal, kind, name, id.to_string(), ""])
     };
-    let contents = table_v1(
-        "Table_3",
-        &contents,
-        vec![
-            entry(0, "QueryResult", "PrimaryResult"),
-            entry(1, "QueryProperties", "@ExtendedProperties"),
-            entry(2, "QueryStatus", "QueryStatus"),
-        ],
-    );
+    let mut entries: Vec<Value> = results(answer)
+        .enumerate()
+        .map(|(number, (name, _, _))| entry(number, "QueryResult", name))
+        .collect();
+    entries.push(entry(count, "QueryProperties", "@ExtendedProperties"));
+    entries.push(entry(count + 1, "QueryStatus", "QueryStatus"));
+    let contents = table_v1(&format!("Table_{}", count + 2), &contents, entries);
     for table in [properties, status, contents] {
         out.push(b',');
         rows::write_value(&mut out, &table);
     }
     out.push(b']');
-    if answer.truncated && !may_cut {
+    if cut(answer) && !may_cut {
         out.extend_from_slice(br#","Exceptions":"#);
         rows::write_value(&mut out, &json!([too_many(answer.row_count)]));
     }
@@ -140,7 +161,7 @@ pub(crate) fn v1(answer: &Answer, activity: &Activity, may_cut: bool) -> Vec<u8>
 
 /// The form of `/v2/rest/query`: frames.
 pub(crate) fn v2(answer: &Answer, activity: &Activity, may_cut: bool) -> Vec<u8> {
-    let cut = (answer.truncated && !may_cut).then(|| {
+    let cut = (cut(answer) && !may_cut).then(|| {
         let mut error = error("LimitsExceeded", &too_many(answer.row_count), "limits exceeded", activity);
         if let Some(inner) = error.get_mut("error").and_then(Value::as_object_mut) {
             inner.insert("@permanent".to_owned(), Value::Bool(false));
@@ -148,23 +169,36 @@ pub(crate) fn v2(answer: &Answer, activity: &Activity, may_cut: bool) -> Vec<u8>
         json!({ "OneApiErrors": [error] })
     });
     let header = json!({ "FrameType": "DataSetHeader", "IsProgressive": false, "Version": "v2.0" });
+    let renders = std::iter::once(&answer.render).chain(answer.further.iter().map(|table| &table.render));
+    let visualizations: Vec<Value> = renders
+        .enumerate()
+        .map(|(number, render)| json!([number + 1, "Visualization", render::kusto(render.as_ref())]))
+        .collect();
     let properties = json!({
         "FrameType": "DataTable",
         "TableId": 0,
         "TableKind": "QueryProperties",
         "TableName": "@ExtendedProperties",
         "Columns": columns_v2(&columns(&[("TableId", Type::Int), ("Key", Type::String), ("Value", Type::Dynamic)])),
-        "Rows": [[1, "Visualization", render::kusto(answer.render.as_ref())]],
+        "Rows": visualizations,
     });
     let mut out = b"[".to_vec();
     rows::write_value(&mut out, &header);
     out.push(b',');
     rows::write_value(&mut out, &properties);
-    out.extend_from_slice(br#",{"FrameType":"DataTable","TableId":1,"TableKind":"PrimaryResult","TableName":"PrimaryResult","Columns":"#);
-    rows::write_value(&mut out, &columns_v2(&answer.columns));
-    out.extend_from_slice(br#","Rows":"#);
-    rows::write_with(&mut out, answer, Dynamic::Value, cut.as_ref());
-    out.extend_from_slice(b"},");
+    for (number, (name, columns, rows)) in results(answer).enumerate() {
+        let id = number + 1;
+        out.extend_from_slice(format!(",{{\"FrameType\":\"DataTable\",\"TableId\":{id},\"TableKind\":\"PrimaryResult\",\"TableName\":").as_bytes());
+        rows::write_value(&mut out, &Value::from(name));
+        out.extend_from_slice(br#","Columns":"#);
+        rows::write_value(&mut out, &columns_v2(columns));
+        out.extend_from_slice(br#","Rows":"#);
+        // What was cut is said in the last table.
+        let error = cut.as_ref().filter(|_| number == answer.further.len());
+        rows::write_with(&mut out, columns, rows, Dynamic::Value, error);
+        out.push(b'}');
+    }
+    out.push(b',');
     rows::write_value(&mut out, &completion(answer, activity));
     out.push(b',');
     let mut end = json!({ "FrameType": "DataSetCompletion", "HasErrors": cut.is_some(), "Cancelled": false });
@@ -218,7 +252,7 @@ fn completion(answer: &Answer, activity: &Activity) -> Value {
     });
     json!({
         "FrameType": "DataTable",
-        "TableId": 2,
+        "TableId": 2 + answer.further.len(),
         "TableKind": "QueryCompletionInformation",
         "TableName": "QueryCompletionInformation",
         "Columns": columns_v2(&columns(&named)),

@@ -18,7 +18,7 @@ use crate::api::language::views;
 use crate::app::Context;
 use crate::auth::{Principal, Reader};
 use crate::error::{ApiError, Body, ErrorAnswer};
-use crate::ports::{Answer, Failure, Request};
+use crate::ports::{Answer, Column, Failure, Request, Rows};
 
 const DEFAULT_WAIT: Duration = Duration::from_secs(180);
 const MOST_IN_BATCH: usize = 100;
@@ -163,17 +163,26 @@ fn failed(text: &str, failure: &Failure) -> (StatusCode, Value) {
     }
 }
 
-fn body(answer: &Answer, asked: Preferences) -> Vec<u8> {
-    let columns: Vec<Value> = answer
-        .columns
-        .iter()
-        .map(|column| json!({ "name": column.name, "type": column.ty.name() }))
-        .collect();
-    let mut out = br#"{"tables":[{"name":"PrimaryResult","columns":"#.to_vec();
-    rows::write_value(&mut out, &Value::Array(columns));
+fn write_table(out: &mut Vec<u8>, name: &str, columns: &[Column], rows: &dyn Rows) {
+    let columns_view = columns.iter().map(|column| json!({ "name": column.name, "type": column.ty.name() }));
+    out.extend_from_slice(br#"{"name":"#);
+    rows::write_value(out, &Value::from(name));
+    out.extend_from_slice(br#","columns":"#);
+    rows::write_value(out, &Value::Array(columns_view.collect()));
     out.extend_from_slice(br#","rows":"#);
-    rows::write(&mut out, answer, Dynamic::Text);
-    out.extend_from_slice(b"}]");
+    rows::write(out, columns, rows, Dynamic::Text);
+    out.push(b'}');
+}
+
+fn body(answer: &Answer, asked: Preferences) -> Vec<u8> {
+    let mut out = br#"{"tables":["#.to_vec();
+    write_table(&mut out, "PrimaryResult", &answer.columns, answer.rows.as_ref());
+    for (number, table) in answer.further.iter().enumerate() {
+        out.push(b',');
+        let name = table.name.clone().unwrap_or_else(|| format!("Table_{}", number + 1));
+        write_table(&mut out, &name, &table.columns, table.rows.as_ref());
+    }
+    out.push(b']');
     let table_size = out.len();
     let mut member = |name: &str, value: &Value| {
         out.extend_from_slice(format!(",\"{name}\":").as_bytes());
@@ -190,7 +199,7 @@ fn body(answer: &Answer, asked: Preferences) -> Vec<u8> {
     if asked.render {
         member("render", &render::log_analytics(answer.render.as_ref()));
     }
-    if answer.truncated {
+    if answer.truncated || answer.further.iter().any(|table| table.truncated) {
         let error = json!({
             "code": "PartialError",
             "message": "There were some errors when processing your query.",

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use taffrail_kql::Type;
 
-use crate::ports::Answer;
+use crate::ports::{Column, Rows};
 
 /// How a protocol writes dynamic values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,14 +22,13 @@ fn as_text(value: Value) -> Value {
 }
 
 /// Appends `[[…],[…]]`.
-pub(crate) fn write(out: &mut Vec<u8>, answer: &Answer, dynamic: Dynamic) {
-    write_with(out, answer, dynamic, None);
+pub(crate) fn write(out: &mut Vec<u8>, columns: &[Column], rows: &dyn Rows, dynamic: Dynamic) {
+    write_with(out, columns, rows, dynamic, None);
 }
 
 /// Appends `[[…],[…],EXTRA]`.
-pub(crate) fn write_with(out: &mut Vec<u8>, answer: &Answer, dynamic: Dynamic, extra: Option<&Value>) {
-    let in_text: Vec<bool> = answer
-        .columns
+pub(crate) fn write_with(out: &mut Vec<u8>, columns: &[Column], rows: &dyn Rows, dynamic: Dynamic, extra: Option<&Value>) {
+    let in_text: Vec<bool> = columns
         .iter()
         .map(|column| column.ty == Type::Dynamic && dynamic == Dynamic::Text)
         .collect();
@@ -41,7 +40,7 @@ pub(crate) fn write_with(out: &mut Vec<u8>, answer: &Answer, dynamic: Dynamic, e
         write_value(out, row);
     };
     out.push(b'[');
-    answer.rows.each(&mut |mut row| {
+    rows.each(&mut |mut row| {
         for (value, in_text) in row.iter_mut().zip(&in_text) {
             if *in_text {
                 *value = as_text(value.take());

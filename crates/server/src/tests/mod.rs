@@ -83,6 +83,8 @@ fn answer(columns: &[(&str, Type)], rows: Vec<Vec<Json>>) -> Answer {
         elapsed: Duration::from_millis(1_500),
         scanned_rows: 7,
         scanned_bytes: 700,
+        name: None,
+        further: Vec::new(),
     }
 }
 

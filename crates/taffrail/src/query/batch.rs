@@ -6,12 +6,21 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::DONE;
+use crate::output::Answer;
 use crate::query::Target;
 
 #[derive(Deserialize)]
 struct Request {
     id: Value,
     query: String,
+}
+
+fn columns(answer: &Answer) -> Vec<Value> {
+    answer
+        .columns
+        .iter()
+        .map(|(name, ty)| json!({ "name": name, "type": ty }))
+        .collect()
 }
 
 /// Answers every line of standard input.
@@ -25,12 +34,16 @@ pub async fn run(target: &Target) -> anyhow::Result<u8> {
         let answer = match serde_json::from_str::<Request>(&line) {
             Ok(request) => match target.ask(&request.query).await {
                 Ok(answer) => {
-                    let columns: Vec<Value> = answer
-                        .columns
+                    let further: Vec<Value> = answer
+                        .further
                         .iter()
-                        .map(|(name, ty)| json!({ "name": name, "type": ty }))
+                        .map(|(name, table)| json!({ "name": name, "columns": columns(table), "rows": table.rows }))
                         .collect();
-                    json!({ "id": request.id, "columns": columns, "rows": answer.rows })
+                    let mut line = json!({ "id": request.id, "columns": columns(&answer), "rows": answer.rows });
+                    if let Some(line) = line.as_object_mut().filter(|_| !further.is_empty()) {
+                        line.insert("tables".to_owned(), Value::Array(further));
+                    }
+                    line
                 }
                 Err(failure) => json!({ "id": request.id, "error": failure.summary }),
             },

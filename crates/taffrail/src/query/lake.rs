@@ -6,9 +6,10 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use datafusion::catalog::TableProvider;
 use taffrail_content::Content;
-use taffrail_engine::{Engine, EngineOptions, QueryError, QueryRequest, TableSource};
+use taffrail_engine::{Engine, EngineOptions, QueryError, QueryRequest, ResultColumn, TableSource};
 use taffrail_lake::{Lake, LakeOptions};
 
+use crate::external::External;
 use crate::local;
 use crate::output::Answer;
 use crate::query::Failure;
@@ -57,6 +58,17 @@ impl Local {
         })
     }
 
+    /// Lets `externaldata` read what the entries say.
+    ///
+    /// # Errors
+    /// When an entry is neither an address nor a directory.
+    pub fn allow_external(&mut self, entries: &[String]) -> anyhow::Result<()> {
+        if !entries.is_empty() {
+            self.engine = self.engine.with_external(Arc::new(External::new(entries)?));
+        }
+        Ok(())
+    }
+
     /// Asks.
     pub async fn ask(&self, query: &str) -> Result<Answer, Failure> {
         let result = self
@@ -70,13 +82,22 @@ impl Local {
         if result.truncated {
             anstream::eprintln!("warning: there are more rows; this is the first {}", result.len());
         }
+        let columns = |columns: &[ResultColumn]| {
+            let named = columns.iter().map(|column| (column.name.clone(), column.ty.name().to_owned()));
+            named.collect::<Vec<_>>()
+        };
+        let further = result.further.iter().map(|table| {
+            let answer = Answer {
+                columns: columns(&table.columns),
+                rows: table.rows().collect(),
+                further: Vec::new(),
+            };
+            (table.name.clone(), answer)
+        });
         Ok(Answer {
-            columns: result
-                .columns
-                .iter()
-                .map(|column| (column.name.clone(), column.ty.name().to_owned()))
-                .collect(),
+            columns: columns(&result.columns),
             rows: result.rows().collect(),
+            further: further.collect(),
         })
     }
 

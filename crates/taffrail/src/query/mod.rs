@@ -52,11 +52,14 @@ impl Target {
 
 /// Runs the command; gives the exit code.
 pub async fn run(options: QueryOptions) -> anyhow::Result<u8> {
-    let target = match (&options.server, &options.data_dir) {
+    let mut target = match (&options.server, &options.data_dir) {
         (Some(server), _) => Target::Remote(remote::Remote::new(server)?),
         (None, Some(directory)) => Target::Local(lake::Local::open(directory).await?),
         (None, None) => Target::Local(lake::Local::without_rows()?),
     };
+    if let Target::Local(local) = &mut target {
+        local.allow_external(&options.allow_external_data)?;
+    }
     if options.batch {
         return batch::run(&target).await;
     }

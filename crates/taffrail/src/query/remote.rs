@@ -24,6 +24,7 @@ struct Response {
 
 #[derive(Deserialize)]
 struct Table {
+    name: String,
     columns: Vec<Column>,
     rows: Vec<Vec<Value>>,
 }
@@ -97,15 +98,17 @@ impl Remote {
         }
         let response: Response =
             serde_json::from_str(&body).map_err(|error| plain(format!("the answer of {} is not understood: {error}", self.url)))?;
-        let table = response
-            .tables
-            .into_iter()
-            .next()
-            .ok_or_else(|| plain("the answer has no table".to_owned()))?;
-        Ok(Answer {
-            columns: table.columns.into_iter().map(|column| (column.name, column.ty)).collect(),
-            rows: table.rows,
-        })
+        let mut tables = response.tables.into_iter().map(|table| {
+            let answer = Answer {
+                columns: table.columns.into_iter().map(|column| (column.name, column.ty)).collect(),
+                rows: table.rows,
+                further: Vec::new(),
+            };
+            (Some(table.name), answer)
+        });
+        let (_, mut first) = tables.next().ok_or_else(|| plain("the answer has no table".to_owned()))?;
+        first.further = tables.collect();
+        Ok(first)
     }
 }
 

@@ -6,14 +6,15 @@ use async_trait::async_trait;
 use serde_json::{Map, Value as Json};
 use taffrail_content::Content;
 use taffrail_detect::{Detector, Kind, Rule};
-use taffrail_engine::{Engine, QueryError, QueryRequest, QueryResult};
+use taffrail_engine::{Engine, QueryError, QueryRequest, QueryResult, ResultColumn, ResultTable};
 use taffrail_kql::Diagnostic;
+use taffrail_kql::bound::Visualization;
 use taffrail_kql::catalog::FunctionKind;
 use taffrail_lake::Lake;
 use taffrail_schema::Schema;
 use taffrail_server::ports::{
-    Answer, Column, Completion, Failure, FunctionInfo, Library, Queries, Render, Request, Rows, RuleInfo, Rules, Shipped, Storage,
-    TableStatistics,
+    Answer, AnswerTable, Column, Completion, Failure, FunctionInfo, Library, Queries, Render, Request, Rows, RuleInfo, Rules, Shipped,
+    Storage, TableStatistics,
 };
 
 /// Queries on an engine.
@@ -34,6 +35,33 @@ impl Rows for ResultRows {
     }
 }
 
+struct TableRows(ResultTable);
+
+impl Rows for TableRows {
+    fn each(&self, row: &mut dyn FnMut(Vec<Json>)) {
+        for cells in self.0.rows() {
+            row(cells);
+        }
+    }
+}
+
+fn columns(columns: &[ResultColumn]) -> Vec<Column> {
+    columns
+        .iter()
+        .map(|column| Column {
+            name: column.name.clone(),
+            ty: column.ty,
+        })
+        .collect()
+}
+
+fn render(visualization: Option<&Visualization>) -> Option<Render> {
+    visualization.map(|render| Render {
+        kind: render.kind.clone(),
+        properties: render.properties.clone(),
+    })
+}
+
 fn request(request: &Request) -> QueryRequest {
     QueryRequest {
         now: request.now,
@@ -46,26 +74,26 @@ fn request(request: &Request) -> QueryRequest {
 #[async_trait]
 impl Queries for EngineQueries {
     async fn query(&self, text: &str, asked: &Request) -> Result<Answer, Failure> {
-        let result = self.engine.query(text, &request(asked)).await.map_err(|error| match error {
+        let mut result = self.engine.query(text, &request(asked)).await.map_err(|error| match error {
             QueryError::Diagnostics(diagnostics) => Failure::Diagnostics(diagnostics),
             error @ QueryError::Timeout { .. } => Failure::Timeout(error.to_string()),
             error @ QueryError::Memory { .. } => Failure::Memory(error.to_string()),
             error => Failure::Execution(error.to_string()),
         })?;
+        let further = std::mem::take(&mut result.further).into_iter().map(|table| AnswerTable {
+            name: table.name.clone(),
+            columns: columns(&table.columns),
+            row_count: table.batches.iter().map(|batch| batch.num_rows()).sum(),
+            render: render(table.visualization.as_ref()),
+            truncated: table.truncated,
+            rows: Box::new(TableRows(table)),
+        });
         Ok(Answer {
-            columns: result
-                .columns
-                .iter()
-                .map(|column| Column {
-                    name: column.name.clone(),
-                    ty: column.ty,
-                })
-                .collect(),
+            further: further.collect(),
+            name: result.name.clone(),
+            columns: columns(&result.columns),
             row_count: result.len(),
-            render: result.visualization.as_ref().map(|render| Render {
-                kind: render.kind.clone(),
-                properties: render.properties.clone(),
-            }),
+            render: render(result.visualization.as_ref()),
             truncated: result.truncated,
             elapsed: result.statistics.elapsed,
             scanned_rows: result.statistics.scanned_rows,

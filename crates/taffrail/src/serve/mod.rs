@@ -20,6 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
+use crate::external::External;
 use crate::DONE;
 use crate::args::ServeOptions;
 use crate::config::{Config, DOCUMENTED, LogFormat};
@@ -131,6 +132,10 @@ impl Running {
             Arc::clone(&source),
             engine_options,
         );
+        let engine = match config.query.external_data.as_slice() {
+            [] => engine,
+            entries => engine.with_external(Arc::new(External::new(entries)?)),
+        };
         let detector = Detector::new(engine.clone(), source, lake.clone(), state.clone(), Arc::clone(&schema), &rules);
 
         let server_options = ServerOptions {

@@ -4,6 +4,7 @@
 mod bag_unpack;
 mod make_series;
 mod parse_kv;
+mod reduce;
 mod scan;
 mod top_nested;
 
@@ -19,7 +20,7 @@ impl Lowering {
             ("make-series", [input]) => self.make_series(rel, input, args),
             ("top-nested", [input]) => self.top_nested(rel, input, args),
             ("bag_unpack", [input]) => self.bag_unpack(rel, input, args),
-            ("scan", _) => self.scanned(rel),
+            ("scan" | "reduce", _) => self.computed_rows(rel),
             ("parse-kv", [input]) => self.parse_kv(rel, input, args),
             _ => Err(LowerError::not_supported(name)),
         }

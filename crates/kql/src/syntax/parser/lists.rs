@@ -18,6 +18,7 @@ const CLAUSES: &[&str] = &[
     "nulls",
     "of",
     "on",
+    "partitioned-by",
     "project",
     "step",
     "to",

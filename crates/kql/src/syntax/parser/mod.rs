@@ -5,6 +5,7 @@
 //! what walks the tree later.
 
 mod expression;
+mod graph;
 mod lists;
 mod names;
 mod operator;

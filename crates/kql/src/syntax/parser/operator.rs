@@ -28,13 +28,16 @@ impl<'a> Parser<'a> {
             "search" => &["kind", "datascope"],
             "scan" => &["with_match_id", "with_step_name"],
             "consume" => &["decodeblocks"],
+            "graph-match" => &["cycles"],
+            "graph-shortest-paths" => &["output"],
+            "graph-mark-components" => &["kind", "with_component_id"],
             _ => &[],
         };
         let mut properties = self.properties(known)?;
         let kind = match rule(name) {
             Some(rule) => rule(self, &mut properties)?,
             None => {
-                // Graph operators: everything up to the next pipe is theirs.
+                // Everything up to the next pipe is theirs.
                 let base = self.open.len();
                 self.recover(base);
                 OperatorKind::Unsupported { name: name.to_string() }
@@ -276,7 +279,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Tables, wildcards, calls and pipes in parentheses, between commas.
-    fn tables(&mut self) -> Parsed<Vec<Expr>> {
+    pub(super) fn tables(&mut self) -> Parsed<Vec<Expr>> {
         let before = std::mem::replace(&mut self.wildcards, true);
         let result = self.list(|p| {
             if let Some(1) = p.wildcard_length() {
@@ -346,13 +349,15 @@ impl<'a> Parser<'a> {
         if self.eat_word("project") {
             project = self.list(|p| {
                 let name = p.name("a column name")?;
-                if name.text == "pack" && p.is("(") {
+                if matches!(name.text.as_str(), "pack" | "pack_all") && p.is("(") {
                     let opening = p.open("(", "")?;
-                    p.expect("*", "as in `pack(*)`")?;
+                    if name.text == "pack" {
+                        p.expect("*", "as in `pack(*)`")?;
+                    }
                     let span = name.span.to(p.close(")", opening)?);
                     return Ok((
                         Name {
-                            text: "pack(*)".to_string(),
+                            text: "pack_all()".to_string(),
                             span,
                         },
                         None,
@@ -493,10 +498,17 @@ fn rule<'a>(name: &str) -> Option<Rule<'a>> {
         "find" => Parser::find,
         "fork" => Parser::fork,
         "getschema" => Parser::getschema,
+        "graph-mark-components" => Parser::graph_mark_components,
+        "graph-match" => Parser::graph_match,
+        "graph-shortest-paths" => Parser::graph_shortest_paths,
+        "graph-to-table" => Parser::graph_to_table,
+        "graph-where-edges" => Parser::graph_where_edges,
+        "graph-where-nodes" => Parser::graph_where_nodes,
         "invoke" => Parser::invoke,
         "join" => Parser::join,
         "limit" | "take" => Parser::take,
         "lookup" => Parser::lookup,
+        "make-graph" => Parser::make_graph,
         "make-series" => Parser::make_series,
         "mv-apply" | "mvapply" => Parser::mv_apply,
         "mv-expand" | "mvexpand" => Parser::mv_expand,

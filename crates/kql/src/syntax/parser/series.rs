@@ -93,7 +93,7 @@ impl Parser<'_> {
     }
 
     /// `( operator | ... )`
-    fn body(&mut self) -> Parsed<Expr> {
+    pub(super) fn body(&mut self) -> Parsed<Expr> {
         let opening = self.open("(", "and a query on the rows")?;
         let body = self.subpipe()?;
         self.close(")", opening)?;
@@ -103,7 +103,8 @@ impl Parser<'_> {
     pub(super) fn partition(&mut self, _: &mut Properties) -> Parsed<OperatorKind> {
         self.expect_word("by", "and a column")?;
         let by = self.name("a column name")?;
-        let body = if self.is("{") {
+        let braces = self.is("{");
+        let body = if braces {
             let opening = self.open("{", "")?;
             let body = self.pipe()?;
             self.close("}", opening)?;
@@ -111,14 +112,18 @@ impl Parser<'_> {
         } else {
             self.body()?
         };
-        Ok(OperatorKind::Partition { by, body: Box::new(body) })
+        Ok(OperatorKind::Partition {
+            by,
+            braces,
+            body: Box::new(body),
+        })
     }
 
     pub(super) fn fork(&mut self, _: &mut Properties) -> Parsed<OperatorKind> {
         let mut branches = Vec::new();
         loop {
             let mut name = None;
-            if self.symbol_at(1) == "=" || self.at_bracketed(0) {
+            if self.word().is_some() && self.symbol_at(1) == "=" || self.at_bracketed(0) {
                 name = Some(self.name("a name")?);
                 self.expect("=", "and a query in parentheses")?;
             } else if !self.is("(") && !branches.is_empty() {

@@ -4,7 +4,7 @@
 
 use super::{Failed, Parsed, Parser};
 use crate::diagnostic::{Code, Diagnostic, Span};
-use crate::syntax::ast::{Parameter, ParameterType, Query, Statement, StatementKind};
+use crate::syntax::ast::{Parameter, ParameterType, Pattern, PatternCase, Query, Statement, StatementKind};
 use crate::syntax::token::TokenKind;
 
 impl Parser<'_> {
@@ -90,10 +90,27 @@ impl Parser<'_> {
                 self.bump();
                 StatementKind::DeclareParameters(self.parameters()?)
             }
-            "declare" | "alias" | "restrict" if named => {
-                let other = format!("{word} {}", self.word_at(1).unwrap_or_default());
-                self.skip_statement();
-                StatementKind::Other(other)
+            "declare" if self.word_at(1) == Some("pattern") => {
+                self.bump();
+                self.bump();
+                StatementKind::DeclarePattern(self.pattern_declaration()?)
+            }
+            "alias" if self.word_at(1) == Some("database") => {
+                self.bump();
+                self.bump();
+                let name = self.name("a name for the database")?;
+                self.expect("=", "and the database")?;
+                let target = self.postfix()?;
+                StatementKind::AliasDatabase { name, target }
+            }
+            "restrict" if self.word_at(1) == Some("access") => {
+                self.bump();
+                self.bump();
+                self.expect_word("to", "and tables in parentheses")?;
+                let opening = self.open("(", "and tables")?;
+                let entities = self.tables()?;
+                self.close(")", opening)?;
+                StatementKind::RestrictAccess { entities }
             }
             _ => {
                 self.other_languages()?;
@@ -106,10 +123,55 @@ impl Parser<'_> {
         })
     }
 
-    /// Skips to the `;` that ends this statement, brackets counted.
-    fn skip_statement(&mut self) {
-        let base = self.open.len();
-        self.recover_statement(base);
+    /// `name`, or `name = (argument: string)[path: string] { ("value").["path"] = { query }; }`
+    fn pattern_declaration(&mut self) -> Parsed<Pattern> {
+        let name = self.name("the name of the pattern")?;
+        let mut pattern = Pattern {
+            name,
+            arguments: Vec::new(),
+            path: None,
+            cases: Vec::new(),
+        };
+        if !self.eat("=") {
+            return Ok(pattern);
+        }
+        pattern.arguments = self.columns()?;
+        if self.is("[") {
+            let opening = self.open("[", "")?;
+            let name = self.name("the name of the path")?;
+            self.expect(":", "and the type of the path")?;
+            pattern.path = Some((name, self.type_name()?));
+            self.close("]", opening)?;
+        }
+        let opening = self.open("{", "and what the pattern stands for")?;
+        while self.eat(";") {}
+        while self.is("(") {
+            pattern.cases.push(self.pattern_case()?);
+            while self.eat(";") {}
+        }
+        self.close("}", opening)?;
+        Ok(pattern)
+    }
+
+    fn pattern_case(&mut self) -> Parsed<PatternCase> {
+        let opening = self.open("(", "and values")?;
+        let values = self.list(Self::constant)?;
+        self.close(")", opening)?;
+        let mut path = None;
+        if self.eat(".") {
+            let opening = self.open("[", "and the value of the path")?;
+            path = Some(self.constant()?);
+            self.close("]", opening)?;
+        }
+        self.expect("=", "and a query in braces")?;
+        let opening = self.open("{", "and a query")?;
+        let statements = self.statements();
+        self.close("}", opening)?;
+        Ok(PatternCase {
+            values,
+            path,
+            body: Box::new(Query { statements }),
+        })
     }
 
     fn let_statement(&mut self) -> Parsed<StatementKind> {
@@ -127,6 +189,7 @@ impl Parser<'_> {
             self.close("}", opening)?;
             return Ok(StatementKind::LetFunction {
                 name,
+                view,
                 parameters,
                 body: Box::new(Query { statements }),
             });
@@ -170,24 +233,35 @@ impl Parser<'_> {
     fn parameter(&mut self) -> Parsed<Parameter> {
         let name = self.name("the name of a parameter")?;
         self.expect(":", "and the type of the parameter")?;
-        let ty = if self.is("(") && self.symbol_at(1) == "*" {
-            let opening = self.open("(", "")?;
-            self.bump();
-            self.close(")", opening)?;
-            ParameterType::Table {
-                columns: Vec::new(),
-                open: true,
-            }
-        } else if self.is("(") {
-            ParameterType::Table {
-                columns: self.columns()?,
-                open: false,
-            }
+        let ty = if self.is("(") {
+            self.table_type()?
         } else {
             ParameterType::Scalar(self.type_name()?)
         };
         let default = if self.eat("=") { Some(self.constant()?) } else { None };
         Ok(Parameter { name, ty, default })
+    }
+
+    /// `(*)`, `(a: long, b: string)`, `(a: long, *)`
+    fn table_type(&mut self) -> Parsed<ParameterType> {
+        let opening = self.open("(", "and columns")?;
+        let mut columns = Vec::new();
+        let mut open = false;
+        while !self.is(")") {
+            if self.is("*") {
+                self.bump();
+                open = true;
+                break;
+            }
+            let name = self.name("a column name")?;
+            self.expect(":", "and the type of the column")?;
+            columns.push((name, self.type_name()?));
+            if !self.eat(",") {
+                break;
+            }
+        }
+        self.close(")", opening)?;
+        Ok(ParameterType::Table { columns, open })
     }
 
     /// `(T: (*), n: long = 5)` and nothing else.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
 use arrow::record_batch::RecordBatch;
+use chrono::{DateTime, Utc};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::displayable;
@@ -296,9 +296,7 @@ impl Engine {
     async fn execute(&self, lowering: &mut Lowering, rel: &Rel, request: &QueryRequest) -> Result<Execution, QueryError> {
         let memory = self.options.memory_limit;
         lowering.prepare(rel).await?;
-        let plan = lowering
-            .answer(rel)
-            .map_err(|error| QueryError::from_lower(error, memory))?;
+        let plan = lowering.answer(rel).map_err(|error| QueryError::from_lower(error, memory))?;
         let max_rows = request
             .max_rows
             .map_or(self.options.max_rows, |rows| rows.min(self.options.max_rows));

@@ -134,7 +134,11 @@ fn arrays(columns: &[Column], rows: impl Iterator<Item = Vec<String>>) -> Result
             out.push(functions::scalar_value(&cell(column.ty, cells.next().unwrap_or_default())));
         }
     }
-    columns.iter().zip(values).map(|(column, values)| array(column.ty, values)).collect()
+    columns
+        .iter()
+        .zip(values)
+        .map(|(column, values)| array(column.ty, values))
+        .collect()
 }
 
 fn array(ty: Type, values: Vec<ScalarValue>) -> Result<ArrayRef, String> {
@@ -187,7 +191,11 @@ fn json(bytes: &[u8], columns: &[Column]) -> Result<Vec<ArrayRef>, String> {
             record => add(&record),
         }
     }
-    columns.iter().zip(values).map(|(column, values)| array(column.ty, values)).collect()
+    columns
+        .iter()
+        .zip(values)
+        .map(|(column, values)| array(column.ty, values))
+        .collect()
 }
 
 fn parquet(bytes: Vec<u8>, columns: &[Column]) -> Result<Vec<ArrayRef>, String> {
@@ -239,7 +247,9 @@ fn query_form(array: &ArrayRef, ty: Type) -> Result<ArrayRef, String> {
         Type::String => {
             let texts = cast(array, &DataType::Utf8View).map_err(arrow)?;
             let texts: &StringViewArray = texts.as_string_view();
-            Ok(Arc::new(StringViewArray::from_iter_values(texts.iter().map(Option::unwrap_or_default))))
+            Ok(Arc::new(StringViewArray::from_iter_values(
+                texts.iter().map(Option::unwrap_or_default),
+            )))
         }
         Type::DateTime | Type::TimeSpan | Type::Guid | Type::Dynamic => {
             let texts = cast(array, &DataType::Utf8View).map_err(arrow)?;

@@ -607,7 +607,9 @@ pub enum ExprKind {
 impl Graph {
     /// The relations it is made of.
     pub fn inputs(&self) -> Vec<&Rel> {
-        std::iter::once(&self.edges).chain(self.nodes.iter().map(|nodes| &nodes.rel)).collect()
+        std::iter::once(&self.edges)
+            .chain(self.nodes.iter().map(|nodes| &nodes.rel))
+            .collect()
     }
 
     /// Its expressions, and those of what is asked of it.

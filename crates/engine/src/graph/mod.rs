@@ -218,7 +218,11 @@ impl Matches {
 
     /// About how many bytes it takes.
     fn size(&self) -> usize {
-        let paths: usize = self.paths.iter().map(|path| 16 * path.ends.len() + 4 * (path.edges.len() + path.inner.len())).sum();
+        let paths: usize = self
+            .paths
+            .iter()
+            .map(|path| 16 * path.ends.len() + 4 * (path.edges.len() + path.inner.len()))
+            .sum();
         paths + 4 * self.count * self.nodes.len()
     }
 }

@@ -137,7 +137,11 @@ impl Search<'_> {
         let Some(edge) = pattern.edges.get(step.edge) else {
             return Ok(());
         };
-        let (from, to) = if step.reversed { (edge.to, edge.from) } else { (edge.from, edge.to) };
+        let (from, to) = if step.reversed {
+            (edge.to, edge.from)
+        } else {
+            (edge.from, edge.to)
+        };
         let start = self.node(from);
         self.walk(position, step, start, to)
     }
@@ -202,7 +206,11 @@ impl Search<'_> {
         let bound = self.node(to);
         if bound != FREE {
             let circle = self.pattern.cycles == Cycles::None && length > 0;
-            return if bound == node && !circle { self.step(position + 1) } else { Ok(()) };
+            return if bound == node && !circle {
+                self.step(position + 1)
+            } else {
+                Ok(())
+            };
         }
         if length == 0 {
             // No edge at all: both ends are one node.

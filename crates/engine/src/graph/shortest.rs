@@ -14,13 +14,7 @@ struct Reached {
 }
 
 /// Looks for the shortest occurrences of a pattern that is one sequence: of each pair of ends one, or all that are as short.
-pub(crate) fn shortest(
-    topology: &Topology,
-    nodes: usize,
-    pattern: &Pattern,
-    all: bool,
-    limits: Limits<'_>,
-) -> Result<Matches, GraphError> {
+pub(crate) fn shortest(topology: &Topology, nodes: usize, pattern: &Pattern, all: bool, limits: Limits<'_>) -> Result<Matches, GraphError> {
     let mut matches = Matches::new(pattern);
     let mut steps = 0;
     let Some(first) = pattern.edges.first().map(|edge| edge.from) else {

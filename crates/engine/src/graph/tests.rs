@@ -67,7 +67,10 @@ fn shortest_paths_are_one_for_each_pair_or_all() {
     let one = shortest(&topology, 4, &pattern, false, limits()).unwrap();
     assert_eq!(one.count, 1);
     let all = shortest(&topology, 4, &pattern, true, limits()).unwrap();
-    assert_eq!((all.count, all.paths[0].edges.clone(), all.paths[0].inner.clone()), (2, vec![0, 2, 1, 3], vec![1, 2]));
+    assert_eq!(
+        (all.count, all.paths[0].edges.clone(), all.paths[0].inner.clone()),
+        (2, vec![0, 2, 1, 3], vec![1, 2])
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! arguments alone, so that plans can travel.
 
 pub(crate) mod expand;
+pub(crate) mod in_set;
 pub(crate) mod parse;
 pub(crate) mod parse_kv;
 pub(crate) mod same;
@@ -14,7 +15,14 @@ use datafusion::logical_expr::ScalarUDF;
 
 /// All of them.
 pub(crate) fn udfs() -> Vec<ScalarUDF> {
-    vec![expand::udf(), parse::udf(), parse_kv::udf(), same::udf(), series::udf()]
+    vec![
+        expand::udf(),
+        in_set::udf(),
+        parse::udf(),
+        parse_kv::udf(),
+        same::udf(),
+        series::udf(),
+    ]
 }
 
 /// Text in whatever form it comes.

@@ -3,11 +3,16 @@
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::expr::Case;
 use taffrail_kql::bound::{self, ExprKind, PathStep};
+use taffrail_kql::syntax::ast::ListOp;
 
 use super::Lowering;
 use super::lowered::{column, name};
 use crate::error::LowerError;
 use crate::functions::{self, PathStepLowered};
+use crate::kernels;
+
+/// Lists with more values than this are one constant in plans.
+pub(in crate::lower) const LONG_LIST: usize = 256;
 
 impl Lowering {
     pub(in crate::lower) fn expr(&self, expr: &bound::Expr) -> Result<Expr, LowerError> {
@@ -37,9 +42,34 @@ impl Lowering {
                 }
                 Expr::Case(Case::new(None, when_then, Some(Box::new(self.expr(otherwise)?))))
             }
+            ExprKind::List {
+                op: op @ (ListOp::In | ListOp::NotIn),
+                value,
+                items,
+            } if items.len() > LONG_LIST
+                && kernels::in_set::takes(&functions::arrow_type(value.ty))
+                && items.iter().all(|item| item.ty == value.ty && item.as_literal().is_some()) =>
+            {
+                let constants: Vec<_> = items
+                    .iter()
+                    .filter_map(bound::Expr::as_literal)
+                    .map(functions::scalar_value)
+                    .collect();
+                let found = kernels::in_set::call(self.expr(value)?, &constants, &functions::arrow_type(value.ty));
+                if *op == ListOp::In { found } else { Expr::Not(Box::new(found)) }
+            }
             ExprKind::List { op, value, items } => {
                 let typed = self.typed(items)?;
                 functions::list(*op, (self.expr(value)?, value.ty), typed)?
+            }
+            ExprKind::InRel {
+                op: op @ (ListOp::In | ListOp::NotIn),
+                value,
+                rel,
+            } if self.prepared.list(rel)?.len() > LONG_LIST && kernels::in_set::takes(&functions::arrow_type(value.ty)) => {
+                let constants: Vec<_> = self.prepared.list(rel)?.iter().map(functions::scalar_value).collect();
+                let found = kernels::in_set::call(self.expr(value)?, &constants, &functions::arrow_type(value.ty));
+                if *op == ListOp::In { found } else { Expr::Not(Box::new(found)) }
             }
             ExprKind::InRel { op, value, rel } => {
                 let items = self

@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, StringViewBuilder, UInt32Array};
+use datafusion::arrow::array::{
+    Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, StringViewBuilder, UInt32Array,
+};
 use datafusion::arrow::compute::{cast, concat_batches, filter_record_batch, interleave, prep_null_mask_filter, take, take_record_batch};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::arrow::row::{RowConverter, SortField};
@@ -131,7 +133,11 @@ impl Lowering {
         let ids = gathered(&key_arrays, 0, &first_seen)?;
         let mut fields = Vec::new();
         let mut arrays = Vec::new();
-        let computed = graph.steps.iter().filter(|step| matches!(step, GraphStep::Components { .. })).count();
+        let computed = graph
+            .steps
+            .iter()
+            .filter(|step| matches!(step, GraphStep::Components { .. }))
+            .count();
         for (position, property) in graph.properties.iter().take(graph.properties.len() - computed).enumerate() {
             let data_type = functions::arrow_type(property.ty);
             let mut parts: Vec<ArrayRef> = Vec::new();
@@ -250,7 +256,11 @@ impl Lowering {
         let Some(flags) = array.as_any().downcast_ref::<BooleanArray>() else {
             return Err(LowerError::Argument("a condition is neither true nor false".to_owned()).at(condition.span));
         };
-        Ok(if flags.null_count() > 0 { prep_null_mask_filter(flags) } else { flags.clone() })
+        Ok(if flags.null_count() > 0 {
+            prep_null_mask_filter(flags)
+        } else {
+            flags.clone()
+        })
     }
 
     fn mask(&self, conditions: &[Expr], columns: &[Column], rows: &RecordBatch) -> Result<Mask, LowerError> {
@@ -311,7 +321,9 @@ impl Lowering {
                 limit,
                 message: error.to_string(),
             }),
-            Ok(Err(error @ GraphError::Stopped)) => Err(QueryError::Execution { message: error.to_string() }),
+            Ok(Err(error @ GraphError::Stopped)) => Err(QueryError::Execution {
+                message: error.to_string(),
+            }),
             Err(error) => Err(QueryError::Execution {
                 message: format!("the search of the graph ended: {error}"),
             }),
@@ -325,12 +337,7 @@ impl Lowering {
         let mut arrays = Vec::with_capacity(rel.columns.len());
         for (output, item) in query.outputs.iter().zip(&rel.columns) {
             arrays.push(match output {
-                GraphValue::Fold {
-                    edge,
-                    inner,
-                    fold,
-                    expr,
-                } => self.folded((*edge, *inner, *fold), expr, query, built, &nodes, matches)?,
+                GraphValue::Fold { edge, inner, fold, expr } => self.folded((*edge, *inner, *fold), expr, query, built, &nodes, matches)?,
                 plain => taken(plain, built, &nodes, matches, None)?,
             });
             fields.push(Field::new(name(item.id), functions::arrow_type(item.ty), true));
@@ -370,7 +377,8 @@ impl Lowering {
                 start = *end;
             }
             let occurrence = UInt32Array::from(occurrence);
-            let own_rows = take_record_batch(&named(rows, columns)?, &UInt32Array::from(members.clone())).map_err(LowerError::from_arrow)?;
+            let own_rows =
+                take_record_batch(&named(rows, columns)?, &UInt32Array::from(members.clone())).map_err(LowerError::from_arrow)?;
             let mut fields: Vec<Field> = own_rows.schema().fields().iter().map(|field| field.as_ref().clone()).collect();
             let mut arrays = own_rows.columns().to_vec();
             for (column, value) in variables(query) {

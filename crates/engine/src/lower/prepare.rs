@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use taffrail_kql::bound::{self, ExprKind, OperatorArg, Rel, RelKind};
 use taffrail_kql::{Type, Value};
 
+use super::expr::LONG_LIST;
 use super::lowered::{OrderKey, column, name};
 use super::runs::needs_runs;
 use super::{Lowered, Lowering};
@@ -114,8 +115,12 @@ impl Lowering {
         }
         let ty = rel.columns.first().map_or(Type::Dynamic, |column| column.ty);
         let values = self.first_column(&batches, ty)?;
-        let mut seen = std::collections::HashSet::new();
-        let values = values.into_iter().filter(|value| seen.insert(format!("{value:?}"))).collect();
+        let values = if values.len() > LONG_LIST {
+            values
+        } else {
+            let mut seen = std::collections::HashSet::new();
+            values.into_iter().filter(|value| seen.insert(format!("{value:?}"))).collect()
+        };
         self.prepared.lists.insert(key, values);
         Ok(())
     }
@@ -127,7 +132,11 @@ impl Lowering {
             return Ok(());
         }
         let batches = match &rel.kind {
-            RelKind::Operator { name: "scan", inputs, args } => match inputs.as_slice() {
+            RelKind::Operator {
+                name: "scan",
+                inputs,
+                args,
+            } => match inputs.as_slice() {
                 [input] => Box::pin(self.run_scan(rel, input, args)).await?,
                 _ => return Ok(()),
             },

@@ -177,7 +177,10 @@ fn complete(rel: &Rel, body: &Rel, input: &Rel, batch: &RecordBatch, own: &Recor
     for item in &rel.columns {
         let of_body = body.columns.iter().position(|column| column.id == item.id);
         let of_input = input.columns.iter().position(|column| column.id == item.id);
-        let array = match (of_body.and_then(|at| batch.columns().get(at)), of_input.and_then(|at| own.columns().get(at))) {
+        let array = match (
+            of_body.and_then(|at| batch.columns().get(at)),
+            of_input.and_then(|at| own.columns().get(at)),
+        ) {
             (Some(array), _) => array.clone(),
             (None, Some(array)) => take(array, &UInt32Array::from(vec![0_u32; rows]), None).map_err(LowerError::from_arrow)?,
             (None, None) => return Err(LowerError::not_supported("this body here")),

@@ -21,7 +21,11 @@ impl Binder<'_> {
                 return self.error(Code::Type, span, format!("a table is wanted here, and '{name}' is a graph"));
             }
             Some(Binding::Pattern(_)) => {
-                return self.error(Code::Type, span, format!("'{name}' is a pattern: use it with arguments, {name}(\"...\")"));
+                return self.error(
+                    Code::Type,
+                    span,
+                    format!("'{name}' is a pattern: use it with arguments, {name}(\"...\")"),
+                );
             }
             Some(Binding::Database | Binding::Restricted(_)) => {}
             Some(Binding::Table(rel)) => {
@@ -175,7 +179,9 @@ impl Binder<'_> {
                     _ => self.error(Code::Arguments, argument.value.span, "the name of the table must be a string"),
                 }
             }
-            ("materialize" | "table" | "materialized_view", _) => self.error(Code::Arguments, name.span, format!("{}() takes 1 argument", name.text)),
+            ("materialize" | "table" | "materialized_view", _) => {
+                self.error(Code::Arguments, name.span, format!("{}() takes 1 argument", name.text))
+            }
             _ if self.is_scalar_function(&name.text) => {
                 let problem = Diagnostic::error(
                     Code::Type,

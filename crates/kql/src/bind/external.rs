@@ -9,7 +9,19 @@ use crate::syntax::ast;
 use crate::types::{Type, Value};
 
 /// Formats that can be read.
-const FORMATS: &[&str] = &["csv", "json", "multijson", "parquet", "psv", "raw", "scsv", "sohsv", "tsv", "tsve", "txt"];
+const FORMATS: &[&str] = &[
+    "csv",
+    "json",
+    "multijson",
+    "parquet",
+    "psv",
+    "raw",
+    "scsv",
+    "sohsv",
+    "tsv",
+    "tsve",
+    "txt",
+];
 
 impl Binder<'_> {
     pub(crate) fn external_data(

@@ -242,7 +242,10 @@ impl Binder<'_> {
             Some(_) => return false,
             None => {}
         }
-        matches!(name, "materialize" | "table" | "materialized_view" | "external_table" | "stored_query_result") || self.is_stored_tabular(name)
+        matches!(
+            name,
+            "materialize" | "table" | "materialized_view" | "external_table" | "stored_query_result"
+        ) || self.is_stored_tabular(name)
     }
 
     fn is_stored_tabular(&self, name: &str) -> bool {

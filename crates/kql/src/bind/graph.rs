@@ -51,7 +51,11 @@ impl Binder<'_> {
     pub(crate) fn wants_graph(operator: &ast::Operator) -> bool {
         matches!(
             operator.kind,
-            Op::GraphMarkComponents | Op::GraphMatch { .. } | Op::GraphShortestPaths { .. } | Op::GraphToTable { .. } | Op::GraphWhere { .. }
+            Op::GraphMarkComponents
+                | Op::GraphMatch { .. }
+                | Op::GraphShortestPaths { .. }
+                | Op::GraphToTable { .. }
+                | Op::GraphWhere { .. }
         )
     }
 
@@ -100,7 +104,9 @@ impl Binder<'_> {
             }
             let mut positions = Vec::with_capacity(rel.columns.len());
             for column in &rel.columns {
-                let known = properties.iter().position(|known| known.name == column.name && known.ty == column.ty);
+                let known = properties
+                    .iter()
+                    .position(|known| known.name == column.name && known.ty == column.ty);
                 let position = match known {
                     Some(position) => position,
                     None => {
@@ -222,11 +228,7 @@ impl Binder<'_> {
     /// An operator that gives a table of a graph.
     pub(crate) fn graph_table(&mut self, operator: &ast::Operator, graph: Graph, scope: &mut Scope) -> Bound<Rel> {
         match &operator.kind {
-            Op::GraphMatch {
-                paths,
-                predicate,
-                project,
-            } => {
+            Op::GraphMatch { paths, predicate, project } => {
                 let cycles = match operator.property("cycles") {
                     Some(value) => match self.word(value, scope, "cycles")?.as_str() {
                         "all" => Cycles::All,
@@ -283,7 +285,11 @@ impl Binder<'_> {
                     Err(self.report(problem))
                 }
             },
-            _ => self.error(Code::Syntax, operator.keyword, "this operator works on a table, and in front of it is a graph"),
+            _ => self.error(
+                Code::Syntax,
+                operator.keyword,
+                "this operator works on a table, and in front of it is a graph",
+            ),
         }
     }
 
@@ -328,7 +334,11 @@ impl Binder<'_> {
                 }
             }
         }
-        if let Some((name, _)) = table.properties.iter().find(|(property, _)| !known.contains(&property.text.as_str())) {
+        if let Some((name, _)) = table
+            .properties
+            .iter()
+            .find(|(property, _)| !known.contains(&property.text.as_str()))
+        {
             let problem = suggest::unknown("property", &name.text, name.span, known.iter().copied());
             return Err(self.report(problem));
         }
@@ -338,7 +348,10 @@ impl Binder<'_> {
         } else {
             (&graph.properties, GraphQuery::Nodes { id: source })
         };
-        let copies: Vec<Column> = properties.iter().map(|column| self.column(column.name.clone(), column.ty)).collect();
+        let copies: Vec<Column> = properties
+            .iter()
+            .map(|column| self.column(column.name.clone(), column.ty))
+            .collect();
         for column in copies {
             let name = super::naming::unique(&column.name, columns.iter());
             columns.push(Column { name, ..column });
@@ -522,7 +535,12 @@ impl Binder<'_> {
             }
             None => None,
         };
-        let columns = graph.edges.columns.iter().map(|column| self.column(column.name.clone(), column.ty)).collect();
+        let columns = graph
+            .edges
+            .columns
+            .iter()
+            .map(|column| self.column(column.name.clone(), column.ty))
+            .collect();
         let inner_columns = if range.is_some() { self.node_columns(graph) } else { Vec::new() };
         pattern.edges.push((
             name,

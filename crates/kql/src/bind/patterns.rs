@@ -58,7 +58,10 @@ impl Binder<'_> {
                 let problem = Diagnostic::error(
                     Code::Arguments,
                     span,
-                    format!("this does not have the arguments and the path that pattern '{}' declares", pattern.name.text),
+                    format!(
+                        "this does not have the arguments and the path that pattern '{}' declares",
+                        pattern.name.text
+                    ),
                 );
                 self.report(problem);
             }
@@ -144,7 +147,11 @@ impl Binder<'_> {
                     }
                 }
                 _ => {
-                    let problem = Diagnostic::error(Code::Syntax, entity.span, "access is restricted to tables, views and functions by name");
+                    let problem = Diagnostic::error(
+                        Code::Syntax,
+                        entity.span,
+                        "access is restricted to tables, views and functions by name",
+                    );
                     self.report(problem);
                 }
             }

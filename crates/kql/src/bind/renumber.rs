@@ -58,16 +58,16 @@ impl Binder<'_> {
         match &mut rel.kind {
             RelKind::Table { .. } | RelKind::Values(_) | RelKind::Unit | RelKind::External(_) => {}
             RelKind::Graph { graph, query } => self.graph_ids(graph, query, ids),
-            // The rows belong to the surrounding operator, and so do their ids; within a copy of that operator they
-            // have been given new ones before its body is visited.
+            // The rows belong to the surrounding operator. Within a copy of that operator they have been given new ids
+            // before its body is visited; a copy of the rows alone is a projection of them.
+            RelKind::Outer if rel.columns.iter().all(|column| ids.contains_key(&column.id)) => {}
             RelKind::Outer => {
-                for column in &mut rel.columns {
-                    if let Some(known) = ids.get(&column.id) {
-                        column.id = *known;
-                    } else {
-                        ids.insert(column.id, column.id);
-                    }
-                }
+                let rows = rel.clone();
+                let exprs = rows.columns.iter().map(|column| Expr::column(column, rows.span)).collect();
+                rel.kind = RelKind::Project {
+                    input: Box::new(rows),
+                    exprs,
+                };
             }
             // What is computed once keeps its ids.
             RelKind::Shared { .. } => {}
@@ -156,9 +156,7 @@ impl Binder<'_> {
                 }
             }
         }
-        if !matches!(rel.kind, RelKind::Outer) {
-            self.ids(&mut rel.columns, ids);
-        }
+        self.ids(&mut rel.columns, ids);
     }
 
     fn graph_ids(&mut self, graph: &mut Graph, query: &mut GraphQuery, ids: &mut HashMap<ColumnId, ColumnId>) {

@@ -4,7 +4,7 @@ use super::expr::Ctx;
 use super::naming::unique;
 use super::typing::{cast, common, wider};
 use super::{Binder, Bound, Reported, Scope, constant};
-use crate::bound::{Aggregate, Column, Expr, ExprKind, Rel, RelKind, SortKey};
+use crate::bound::{Aggregate, Column, Expr, ExprKind, JoinKind, Rel, RelKind, SortKey};
 use crate::catalog::FunctionKind;
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::syntax::ast;
@@ -21,7 +21,42 @@ impl Binder<'_> {
         if self.has_window(&predicate) {
             return Ok(self.window_filter(predicate, input, span));
         }
-        Ok(self.filtered(predicate, input, span))
+        Ok(self.filtered_join(predicate, input, span))
+    }
+
+    /// A filter over an `innerunique` join: conditions on its left side choose among the rows of a key, before one of them
+    /// is taken.
+    fn filtered_join(&mut self, predicate: Expr, mut input: Rel, span: Span) -> Rel {
+        let RelKind::Join {
+            kind: JoinKind::InnerUnique,
+            left,
+            ..
+        } = &mut input.kind
+        else {
+            return self.filtered(predicate, input, span);
+        };
+        let of_left = |expr: &Expr| {
+            let used = expr.columns();
+            !used.is_empty() && used.iter().all(|id| left.columns.iter().any(|column| column.id == *id))
+        };
+        let (before, behind): (Vec<Expr>, Vec<Expr>) = predicate.conjuncts().into_iter().partition(of_left);
+        for condition in before {
+            let rows = std::mem::replace(
+                left.as_mut(),
+                Rel {
+                    kind: RelKind::Unit,
+                    columns: Vec::new(),
+                    serialized: true,
+                    span,
+                },
+            );
+            **left = self.filtered(condition, rows, span);
+        }
+        let mut rel = input;
+        for condition in behind {
+            rel = self.filtered(condition, rel, span);
+        }
+        rel
     }
 
     pub(crate) fn filtered(&mut self, predicate: Expr, input: Rel, span: Span) -> Rel {

@@ -57,13 +57,7 @@ impl Binder<'_> {
     }
 
     /// A source and the operators behind it.
-    pub(crate) fn pipe(
-        &mut self,
-        source: Option<&ast::Expr>,
-        operators: &[ast::Operator],
-        span: Span,
-        scope: &mut Scope,
-    ) -> Bound<Piped> {
+    pub(crate) fn pipe(&mut self, source: Option<&ast::Expr>, operators: &[ast::Operator], span: Span, scope: &mut Scope) -> Bound<Piped> {
         let mut value = match source {
             Some(source) => self.pipe_source(source, scope)?,
             None => match self.outer.last().cloned() {

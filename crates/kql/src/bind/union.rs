@@ -77,7 +77,9 @@ impl Binder<'_> {
                 let before = self.diagnostics.len();
                 match self.tabular(item, scope) {
                     Ok(rel) => {
-                        let source = given_name(item).or_else(|| source_name(&rel)).unwrap_or_else(|| format!("{numbered}{}", parts.len()));
+                        let source = given_name(item)
+                            .or_else(|| source_name(&rel))
+                            .unwrap_or_else(|| format!("{numbered}{}", parts.len()));
                         parts.push(Part { source, rel });
                         Ok(())
                     }

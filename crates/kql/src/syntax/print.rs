@@ -91,6 +91,13 @@ fn declared_pattern(pattern: &Pattern, indent: usize) -> String {
             )
         })
         .collect();
+    if pattern.cases.is_empty() {
+        return format!(
+            "declare pattern {} = ({}){path}",
+            quoted(&pattern.name.text),
+            joined(&pattern.arguments, column)
+        );
+    }
     format!(
         "declare pattern {} = ({}){path} {{{cases}\n{}}}",
         quoted(&pattern.name.text),

@@ -1,8 +1,8 @@
 //! Operators → text, part of [`super::print`].
 
 use super::ast::{
-    EdgeDirection, ExpandItem, Expr, GraphEdge, GraphNode, GraphPath, GraphTable, JoinKey, Name, NamedExpr, Operator, OperatorKind, ParseStep, ReorderItem, ScanStep, SeriesItem, SortKey,
-    TopNestedLevel,
+    EdgeDirection, ExpandItem, Expr, GraphEdge, GraphNode, GraphPath, GraphTable, JoinKey, Name, NamedExpr, Operator, OperatorKind,
+    ParseStep, ReorderItem, ScanStep, SeriesItem, SortKey, TopNestedLevel,
 };
 use super::print::{column_list, expr, inner, joined, operand, pad, pattern, quoted, string};
 use crate::types::Type;
@@ -185,11 +185,9 @@ fn body(op: &Operator, indent: usize) -> String {
         }
         OperatorKind::GetSchema => "getschema".to_string(),
         OperatorKind::GraphMarkComponents => "graph-mark-components".to_string(),
-        OperatorKind::GraphMatch {
-            paths,
-            predicate,
-            project,
-        } => format!("graph-match {}", graph_query(paths, predicate.as_ref(), project, indent)),
+        OperatorKind::GraphMatch { paths, predicate, project } => {
+            format!("graph-match {}", graph_query(paths, predicate.as_ref(), project, indent))
+        }
         OperatorKind::GraphShortestPaths {
             path: one,
             predicate,

@@ -188,7 +188,9 @@ pub(crate) fn v2(answer: &Answer, activity: &Activity, may_cut: bool) -> Vec<u8>
     rows::write_value(&mut out, &properties);
     for (number, (name, columns, rows)) in results(answer).enumerate() {
         let id = number + 1;
-        out.extend_from_slice(format!(",{{\"FrameType\":\"DataTable\",\"TableId\":{id},\"TableKind\":\"PrimaryResult\",\"TableName\":").as_bytes());
+        out.extend_from_slice(
+            format!(",{{\"FrameType\":\"DataTable\",\"TableId\":{id},\"TableKind\":\"PrimaryResult\",\"TableName\":").as_bytes(),
+        );
         rows::write_value(&mut out, &Value::from(name));
         out.extend_from_slice(br#","Columns":"#);
         rows::write_value(&mut out, &columns_v2(columns));

@@ -164,7 +164,9 @@ fn failed(text: &str, failure: &Failure) -> (StatusCode, Value) {
 }
 
 fn write_table(out: &mut Vec<u8>, name: &str, columns: &[Column], rows: &dyn Rows) {
-    let columns_view = columns.iter().map(|column| json!({ "name": column.name, "type": column.ty.name() }));
+    let columns_view = columns
+        .iter()
+        .map(|column| json!({ "name": column.name, "type": column.ty.name() }));
     out.extend_from_slice(br#"{"name":"#);
     rows::write_value(out, &Value::from(name));
     out.extend_from_slice(br#","columns":"#);

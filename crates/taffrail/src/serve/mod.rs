@@ -20,10 +20,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
-use crate::external::External;
 use crate::DONE;
 use crate::args::ServeOptions;
 use crate::config::{Config, DOCUMENTED, LogFormat};
+use crate::external::External;
 use crate::local;
 use crate::query::LakeSource;
 

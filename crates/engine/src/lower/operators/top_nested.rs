@@ -1,7 +1,5 @@
 //! `top-nested`: per level the best keys within each key of the level above.
 
-use std::sync::Arc;
-
 use datafusion::common::{Column, JoinType, NullEquality};
 use datafusion::functions_window::row_number::row_number_udwf;
 use datafusion::logical_expr::expr::{Sort, WindowFunction};
@@ -29,9 +27,6 @@ impl Lowering {
     /// `columns` of the relation are, for each level, its key and its aggregate's outputs.
     pub(super) fn top_nested(&self, rel: &Rel, input: &Rel, args: &[OperatorArg]) -> Result<Lowered, LowerError> {
         let levels = args.iter().map(|arg| self.level(arg)).collect::<Result<Vec<_>, _>>()?;
-        if levels.len() > 1 && levels.iter().any(|level| level.others.is_some()) {
-            return Err(LowerError::not_supported("top-nested of several levels with others"));
-        }
         let mut rows = self.rel(input)?.without_markers()?;
         if !rows.groups.is_empty() {
             return Err(LowerError::not_supported("top-nested inside of mv-apply or partition"));
@@ -39,6 +34,9 @@ impl Lowering {
         rows.order.clear();
         let mut key_names: Vec<String> = Vec::new();
         let mut position = 0;
+        if levels.iter().any(|level| level.others.is_some()) {
+            return self.with_others(rel, input, rows, &levels);
+        }
         let mut answer: Option<Lowered> = None;
         let mut order = Vec::new();
         for level in &levels {
@@ -95,7 +93,7 @@ impl Lowering {
         })
     }
 
-    /// The best keys of a level: keys above, this key, the aggregate's outputs.
+    /// The best keys of a level, without the others: keys above, this key, the aggregate's outputs.
     fn best(&self, rows: &Lowered, above: &[String], level: &Level<'_>, key: String) -> Result<Lowered, LowerError> {
         let mut keys: Vec<(String, Expr)> = above.iter().map(|name| (name.clone(), column(name))).collect();
         keys.push((key.clone(), self.expr(level.key)?));
@@ -117,34 +115,84 @@ impl Lowering {
             .build()?;
         let limit = u64::try_from(count).unwrap_or(0);
         let among = column(&number).lt_eq(lit(limit));
-        let Some(others) = &level.others else {
-            let plan = LogicalPlanBuilder::new(numbered).filter(among)?.build()?;
-            return Ok(ranked.with_plan(plan));
-        };
-        // the rest as one more key: aggregated again from the rows, as not every aggregate can be added up
-        let best = LogicalPlanBuilder::new(numbered).filter(among)?.build()?;
-        let best = ranked.with_plan(best);
-        let marked = self.fresh('k');
-        let on = vec![(marked.clone(), self.expr(level.key)?)];
-        let kept = best.builder().project(vec![column(&key).alias(&marked)])?.build()?;
-        let columns: Vec<(String, Expr)> = rows
-            .plan
-            .schema()
-            .fields()
-            .iter()
-            .map(|field| (field.name().clone(), column(field.name())))
-            .chain(on)
-            .collect();
-        let with_key = rows.clone().select(columns, || self.fresh('h'))?;
-        let rest = Lowered::new(self.joined(with_key.plan, kept, JoinType::LeftAnti, &[marked])?);
-        let other_key = functions::cast(functions::literal(others), others.ty(), level.key.ty);
-        let rest = self.aggregated(rest, vec![(key.clone(), other_key)], std::slice::from_ref(level.aggregate))?;
-        let mut names = vec![key];
-        names.extend(level.aggregate.outputs.iter().map(|output| name(output.id)));
-        let best = self.project_names(&best, &names)?;
-        let rest = self.project_names(&rest, &names)?;
-        let union = datafusion::logical_expr::Union::try_new(vec![Arc::new(best), Arc::new(rest)])?;
-        Ok(Lowered::new(LogicalPlan::Union(union)))
+        let plan = LogicalPlanBuilder::new(numbered).filter(among)?.build()?;
+        Ok(ranked.with_plan(plan))
+    }
+
+    /// Levels of which some gather what is not among the best under one key: there, and on the levels below, that key is
+    /// the parent of one key only.
+    fn with_others(&self, rel: &Rel, input: &Rel, rows: Lowered, levels: &[Level<'_>]) -> Result<Lowered, LowerError> {
+        let mut rows = rows;
+        // true for the rows whose keys were all among the best so far
+        let mut best_so_far = self.fresh('f');
+        let start = vec![(best_so_far.clone(), lit(true))];
+        rows = Lowered::new(self.with_keys(&rows, input, &start)?);
+        let mut keys: Vec<String> = Vec::new();
+        let mut position = 0;
+        let mut answer: Option<Lowered> = None;
+        let mut order = Vec::new();
+        for level in levels {
+            let key = name(rel.columns.get(position).ok_or_else(|| layout(NAME))?.id);
+            position += 1 + level.aggregate.outputs.len();
+            let chosen = rows.builder().filter(column(&best_so_far))?.build()?;
+            let best = self.best(&Lowered::new(chosen), &keys, level, key.clone())?;
+            if let Some(output) = level.aggregate.outputs.first() {
+                order.push(OrderKey {
+                    column: name(output.id),
+                    descending: !level.ascending,
+                    nulls_first: false,
+                });
+            }
+            // each row with the key it has on this level, and whether that is one of the best
+            let raw = self.fresh('k');
+            let found = self.fresh('f');
+            let mut on: Vec<(String, Expr)> = keys.iter().map(|name| (name.clone(), column(name))).collect();
+            on.push((best_so_far.clone(), column(&best_so_far)));
+            on.push((raw.clone(), self.expr(level.key)?));
+            let next = self.with_keys(&rows, input, &on)?;
+            let mut kept: Vec<Expr> = keys.iter().map(column).collect();
+            kept.push(column(&key).alias(&raw));
+            kept.push(lit(true).alias(&found));
+            let kept = best.builder().project(kept)?.build()?;
+            let mut join_keys = keys.clone();
+            join_keys.push(raw.clone());
+            let joined = self.joined(next, kept, JoinType::Left, &join_keys)?;
+            let among = column(&best_so_far).and(column(&found).is_not_null());
+            let joined = Lowered::new(match &level.others {
+                Some(_) => joined,
+                None => LogicalPlanBuilder::new(joined)
+                    .filter(among.clone().or(Expr::Not(Box::new(column(&best_so_far)))))?
+                    .build()?,
+            });
+            let other = match &level.others {
+                Some(others) => functions::cast(functions::literal(others), others.ty(), level.key.ty),
+                None => functions::null(level.key.ty),
+            };
+            let still = self.fresh('f');
+            let mut outputs: Vec<(String, Expr)> = keys.iter().map(|name| (name.clone(), column(name))).collect();
+            outputs.push((
+                key.clone(),
+                datafusion::logical_expr::when(among.clone(), column(&raw)).otherwise(other)?,
+            ));
+            outputs.push((still.clone(), among));
+            rows = Lowered::new(self.with_keys(&joined, input, &outputs)?);
+            best_so_far = still;
+            keys.push(key);
+            let on: Vec<(String, Expr)> = keys.iter().map(|name| (name.clone(), column(name))).collect();
+            let values = self.aggregated(rows.clone(), on, std::slice::from_ref(level.aggregate))?;
+            answer = Some(match answer {
+                None => values,
+                Some(above) => {
+                    let above_keys = keys.get(..keys.len() - 1).unwrap_or_default();
+                    Lowered::new(self.joined(values.plan, above.plan, JoinType::Inner, above_keys)?)
+                }
+            });
+        }
+        let answer = answer.ok_or_else(|| layout(NAME))?;
+        let outputs = rel.columns.iter().map(|item| (name(item.id), column(name(item.id)))).collect();
+        let mut answer = answer.select(outputs, || self.fresh('h'))?;
+        answer.order = order;
+        Ok(answer)
     }
 
     fn with_keys(&self, rows: &Lowered, input: &Rel, keys: &[(String, Expr)]) -> Result<LogicalPlan, LowerError> {
@@ -185,7 +233,7 @@ impl Lowering {
         let builder =
             LogicalPlanBuilder::new(left).join_detailed(right, kind, (left_keys, right_keys), None, NullEquality::NullEqualsNull)?;
         let mut columns = left_columns;
-        if kind == JoinType::Inner {
+        if matches!(kind, JoinType::Inner | JoinType::Left) {
             columns.extend(right_columns);
         }
         Ok(builder.project(columns)?.build()?)

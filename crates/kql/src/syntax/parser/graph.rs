@@ -45,11 +45,7 @@ impl Parser<'_> {
     pub(super) fn graph_match(&mut self, _: &mut Properties) -> Parsed<OperatorKind> {
         let paths = self.list(Self::graph_path)?;
         let (predicate, project) = self.graph_clauses()?;
-        Ok(OperatorKind::GraphMatch {
-            paths,
-            predicate,
-            project,
-        })
+        Ok(OperatorKind::GraphMatch { paths, predicate, project })
     }
 
     pub(super) fn graph_shortest_paths(&mut self, _: &mut Properties) -> Parsed<OperatorKind> {
@@ -61,11 +57,7 @@ impl Parser<'_> {
     /// `where predicate project columns`
     fn graph_clauses(&mut self) -> Parsed<(Option<Expr>, Vec<NamedExpr>)> {
         let predicate = if self.eat_word("where") { Some(self.predicate()?) } else { None };
-        let project = if self.eat_word("project") {
-            self.named_list()?
-        } else {
-            Vec::new()
-        };
+        let project = if self.eat_word("project") { self.named_list()? } else { Vec::new() };
         Ok((predicate, project))
     }
 
@@ -114,7 +106,11 @@ impl Parser<'_> {
 
     fn graph_node(&mut self) -> Parsed<GraphNode> {
         let opening = self.open("(", "and a node, as in `(a)-[e]->(b)`")?;
-        let name = if self.is(")") { None } else { Some(self.name("a name for the node")?) };
+        let name = if self.is(")") {
+            None
+        } else {
+            Some(self.name("a name for the node")?)
+        };
         let span = opening.to(self.close(")", opening)?);
         Ok(GraphNode { name, span })
     }

@@ -143,6 +143,9 @@ impl Parser<'_> {
             pattern.path = Some((name, self.type_name()?));
             self.close("]", opening)?;
         }
+        if !self.is("{") {
+            return Ok(pattern);
+        }
         let opening = self.open("{", "and what the pattern stands for")?;
         while self.eat(";") {}
         while self.is("(") {

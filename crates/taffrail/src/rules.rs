@@ -65,7 +65,15 @@ fn list(rules: &RuleSet, format: RulesFormat) -> anyhow::Result<u8> {
             .to_vec()
         })
         .collect();
-    output::print(&Answer { columns, rows }, QueryFormat::Table, &mut out)?;
+    output::print(
+        &Answer {
+            columns,
+            rows,
+            further: Vec::new(),
+        },
+        QueryFormat::Table,
+        &mut out,
+    )?;
     Ok(DONE)
 }
 

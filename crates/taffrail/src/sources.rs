@@ -53,7 +53,15 @@ fn list(sources: &[SourceInfo]) -> anyhow::Result<u8> {
             .to_vec()
         })
         .collect();
-    output::print(&Answer { columns, rows }, QueryFormat::Table, &mut std::io::stdout().lock())?;
+    output::print(
+        &Answer {
+            columns,
+            rows,
+            further: Vec::new(),
+        },
+        QueryFormat::Table,
+        &mut std::io::stdout().lock(),
+    )?;
     Ok(DONE)
 }
 
@@ -179,6 +187,7 @@ async fn ask(engine: &Engine, query: &str) -> anyhow::Result<Answer> {
             .map(|column| (column.name.clone(), column.ty.name().to_owned()))
             .collect(),
         rows: result.rows().collect(),
+        further: Vec::new(),
     })
 }
 

@@ -10,14 +10,15 @@ use crate::catalogue::Catalogue;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceInfo {
-    /// Name in paths and options: a name of [`Catalogue`]
-    pub name: String,
+    /// Name in paths and options: a name of [`Catalogue`], and the file's
+    #[serde(skip)]
+    pub id: String,
     /// Name for people
-    pub title: String,
+    pub name: String,
     /// What its records are
-    pub about: String,
+    pub description: String,
     /// Family it belongs to
-    pub family: String,
+    pub group: String,
     /// Forms in which its records are found, each with its state
     pub formats: Vec<Row>,
     /// Ways it may take
@@ -27,8 +28,8 @@ pub struct SourceInfo {
     /// Views over them that are made for it
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub views: Vec<String>,
-    /// How to connect it: configuration to paste. `ENDPOINT` and `TOKEN` stand for the server's address and a token
-    pub connect: String,
+    /// How to connect it: `https://taffrail.example`, `CLUSTER` and `TOKEN` stand for the server's address, a name and a token
+    pub connect: Vec<Step>,
     /// A query to begin with
     pub query: String,
     /// After how long without a record something is wrong, as a KQL timespan; empty: it may be silent for ever
@@ -36,6 +37,19 @@ pub struct SourceInfo {
     pub silence: String,
     /// A documented record, as it arrives
     pub sample: String,
+}
+
+/// A step of connecting a source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// Where it is done
+    pub title: String,
+    /// What to know about it
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+    /// What to paste
+    pub code: String,
 }
 
 /// A form of records, and whether it works.
@@ -111,20 +125,22 @@ impl SourceInfo {
             if !file.path.ends_with(".yaml") {
                 continue;
             }
-            let info: SourceInfo = serde_yaml_ng::from_str(file.text()?).map_err(|source| InfoError::Yaml {
+            let mut info: SourceInfo = serde_yaml_ng::from_str(file.text()?).map_err(|source| InfoError::Yaml {
                 path: file.path.clone(),
                 source,
             })?;
-            if Catalogue::source(&info.name).is_none() {
+            let stem = file.path.rsplit('/').next().and_then(|name| name.strip_suffix(".yaml"));
+            stem.unwrap_or_default().clone_into(&mut info.id);
+            if Catalogue::source(&info.id).is_none() {
                 return Err(InfoError::Unknown {
                     path: file.path.clone(),
-                    name: info.name,
+                    name: info.id,
                 });
             }
             all.push(info);
         }
         let place = |name: &str| Catalogue::sources().iter().position(|source| source.id == name);
-        all.sort_by_key(|info| place(&info.name));
+        all.sort_by_key(|info| place(&info.id));
         Ok(all)
     }
 }

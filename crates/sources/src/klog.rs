@@ -31,7 +31,7 @@ pub(crate) fn starts_record(line: &str) -> bool {
     match line.as_bytes().first() {
         Some(b'{') => true,
         Some(b'0'..=b'9') => is_capnslog(line),
-        Some(b'I' | b'W' | b'E' | b'F') => parse_header(line, 0).is_some(),
+        Some(b'I' | b'W' | b'E' | b'F') => header(line).is_some(),
         _ => false,
     }
 }
@@ -55,7 +55,18 @@ pub(crate) fn parse(line: &str, reference: i64) -> Line<'_> {
     })
 }
 
-fn parse_header(line: &str, reference: i64) -> Option<Line<'_>> {
+/// What stands in a header, the time without its year.
+struct Header<'a> {
+    level: &'static str,
+    month: i64,
+    day: i64,
+    clock: i64,
+    process: i64,
+    file: &'a str,
+    message: &'a str,
+}
+
+fn header(line: &str) -> Option<Header<'_>> {
     let bytes = line.as_bytes();
     let level = match bytes.first()? {
         b'I' => "INFO",
@@ -71,15 +82,27 @@ fn parse_header(line: &str, reference: i64) -> Option<Line<'_>> {
     }
     let clock = time::parse_clock(bytes, 6)? + time::digits(bytes, 15, 6)?;
     let rest = line.get(21..)?;
-    let close = rest.find("] ").or_else(|| rest.ends_with(']').then(|| rest.len() - 1))?;
+    let close = memchr::memchr(b']', rest.as_bytes())?;
     let (process, file) = rest.get(..close)?.trim_start().split_once(' ')?;
-    let process = process.parse().ok()?;
-    Some(Line {
+    Some(Header {
         level,
-        time: time::nearest_year(month, day, clock, reference),
-        process: Some(process),
-        file: file.trim().into(),
-        message: rest.get(close + 1..)?.trim_start().into(),
+        month,
+        day,
+        clock,
+        process: process.parse().ok()?,
+        file: file.trim(),
+        message: rest.get(close + 1..)?.trim_start(),
+    })
+}
+
+fn parse_header(line: &str, reference: i64) -> Option<Line<'_>> {
+    let header = header(line)?;
+    Some(Line {
+        level: header.level,
+        time: time::nearest_year(header.month, header.day, header.clock, reference),
+        process: Some(header.process),
+        file: header.file.into(),
+        message: header.message.into(),
     })
 }
 

@@ -38,6 +38,6 @@ pub use compression::{Compression, DecompressError, DecompressLimits, Decompress
 pub use dead::{DeadLetter, RAW_LIMIT, dead_letter_batch};
 pub use decode::{Context, Decoded, Limits, SourceError, decode, decode_with};
 pub use formats::custom::{Naming, decode_into, infer_table};
-pub use info::{InfoError, Row, SourceInfo, State};
+pub use info::{InfoError, Row, SourceInfo, State, Step};
 pub use recognise::{NotRecognised, Recognised, recognise};
 pub use rows::{Rows, Slot};

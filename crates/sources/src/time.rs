@@ -96,6 +96,11 @@ pub(crate) fn days_since_1970(year: i64, month: i64, day: i64) -> Option<i64> {
 /// The year that puts the time nearest to the reference, so that a line of 31 December read on 1 January is not a year off.
 pub(crate) fn nearest_year(month: i64, day: i64, clock: i64, reference: i64) -> Option<i64> {
     let year = chrono::DateTime::from_timestamp_micros(reference).map(|moment| i64::from(chrono::Datelike::year(&moment)))?;
+    let in_year = days_since_1970(year, month, day).map(|days| days * DAY + clock);
+    // Within half a year, no other is nearer.
+    if let Some(time) = in_year.filter(|time| time.abs_diff(reference) < 180 * DAY.unsigned_abs()) {
+        return Some(time);
+    }
     [year - 1, year, year + 1]
         .into_iter()
         .filter_map(|candidate| Some(days_since_1970(candidate, month, day)? * DAY + clock))

@@ -44,8 +44,8 @@ fn list(sources: &[SourceInfo]) -> anyhow::Result<u8> {
         .map(|source| {
             let works = source.formats.iter().filter(|row| row.state == State::Works).count();
             [
+                source.id.clone(),
                 source.name.clone(),
-                source.title.clone(),
                 source.tables.join(" "),
                 format!("{works} of {} work", source.formats.len()),
             ]
@@ -66,11 +66,11 @@ fn list(sources: &[SourceInfo]) -> anyhow::Result<u8> {
 }
 
 fn show(sources: &[SourceInfo], name: &str) -> anyhow::Result<u8> {
-    let Some(source) = sources.iter().find(|source| source.name == name) else {
+    let Some(source) = sources.iter().find(|source| source.id == name) else {
         bail!("there is no source {name}; taffrail sources list shows them")
     };
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{} ({})\n{}", source.title, source.name, source.about)?;
+    writeln!(out, "{} ({})\n{}", source.name, source.id, source.description)?;
     writeln!(out, "\nTables:      {}", source.tables.join(", "))?;
     if !source.views.is_empty() {
         writeln!(out, "Views:       {}", source.views.join(", "))?;
@@ -88,11 +88,12 @@ fn show(sources: &[SourceInfo], name: &str) -> anyhow::Result<u8> {
         };
         writeln!(out, "  {:<8} {}{missing}", row.state.as_str(), row.name)?;
     }
-    for (title, text) in [
-        ("Connect", &source.connect),
-        ("A query", &source.query),
-        ("A record", &source.sample),
-    ] {
+    let steps = source
+        .connect
+        .iter()
+        .map(|step| (step.title.as_str(), format!("{}{}", step.text, step.code)));
+    let examples = [("A query", source.query.clone()), ("A record", source.sample.clone())];
+    for (title, text) in steps.chain(examples) {
         writeln!(out, "\n{title}:")?;
         for line in text.trim_end().lines() {
             writeln!(out, "  {line}")?;

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::control_plane::AUDIT_EVENT;
+use super::control_plane::is_audit_event;
 use crate::decode::{Sink, SourceError};
 use crate::entries::{Entry, entries};
 use crate::formats;
@@ -18,7 +18,7 @@ pub(crate) fn decode(body: &[u8], sink: &mut Sink<'_>) -> Result<(), SourceError
 
 fn line(entry: &Entry<'_>, sink: &mut Sink<'_>) -> Result<(), SourceError> {
     // An API server that writes its audit log to standard output: the events belong in their own table, and are masked there.
-    if entry.text.starts_with(AUDIT_EVENT) {
+    if is_audit_event(entry.text) {
         return Reader::new(formats::KUBERNETES_AUDIT, sink).body(entry.text.as_bytes());
     }
     let place = entry.place;

@@ -13,8 +13,11 @@ use crate::tables::ControlPlaneRow;
 /// How long a record of several lines may become.
 const JOINED_LIMIT: usize = 256 << 10;
 
-/// How an audit event begins, which an API server may write among its own lines.
-pub(crate) const AUDIT_EVENT: &str = r#"{"kind":"Event","apiVersion":"audit.k8s.io/"#;
+/// Whether a line is an audit event (or a list of them), which an API server may write among its own lines. It belongs in the audit
+/// table, where its secrets are masked.
+pub(crate) fn is_audit_event(text: &str) -> bool {
+    text.starts_with('{') && text.contains("\"audit.k8s.io/v1") && (text.contains("\"auditID\"") || text.contains("\"EventList\""))
+}
 
 /// Components that a path may name when there is no pod in it.
 pub(crate) const COMPONENTS: [&str; 9] = [
@@ -61,7 +64,7 @@ fn decode_as(body: &[u8], category: &str, sink: &mut Sink<'_>) -> Result<(), Sou
     let mut open = Open::default();
     let mut is_open = false;
     entries(body, sink, &mut |sink, entry| {
-        if entry.text.starts_with(AUDIT_EVENT) {
+        if is_audit_event(entry.text) {
             return Reader::new(formats::KUBERNETES_AUDIT, sink).body(entry.text.as_bytes());
         }
         if is_open && !klog::starts_record(entry.text) && open.text.len() + entry.text.len() < JOINED_LIMIT && goes_on(&open, entry) {

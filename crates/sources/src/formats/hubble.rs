@@ -16,12 +16,21 @@ pub(crate) const FORMAT: Format = Format {
     read,
 };
 
+/// The value at a path, as in a JSON pointer, whose own implementation copies every part.
+fn value_at<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
+    path.split('/').skip(1).try_fold(value, |value, name| match value {
+        Value::Object(members) => members.get(name),
+        Value::Array(items) => items.get(name.parse::<usize>().ok()?),
+        _ => None,
+    })
+}
+
 fn text<'v>(value: &'v Value, path: &str) -> &'v str {
-    value.pointer(path).and_then(Value::as_str).unwrap_or_default()
+    value_at(value, path).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn number(value: &Value, path: &str) -> Option<i64> {
-    value.pointer(path)?.as_i64()
+    value_at(value, path)?.as_i64()
 }
 
 /// One end of a flow.
@@ -34,8 +43,9 @@ struct End {
 }
 
 fn end_of(flow: &Value, side: &str) -> End {
-    let of = |path: &str| text(flow, &format!("/{side}{path}")).to_owned();
-    let labels = flow.pointer(&format!("/{side}/labels"));
+    let of = |path: &str| text(flow.get(side).unwrap_or(&Value::Null), path).to_owned();
+    let end = flow.get(side).unwrap_or(&Value::Null);
+    let labels = end.get("labels");
     // A peer outside the cluster has an identity by name only: reserved:world.
     let reserved = labels.and_then(Value::as_array).and_then(|labels| {
         labels
@@ -75,10 +85,14 @@ fn read(reader: &mut Reader<'_, '_>, bytes: &[u8], at: usize, _: &Envelope) -> R
     ];
     let (member, protocol) = protocols
         .into_iter()
-        .find(|(name, _)| flow.pointer(&format!("/l4/{name}")).is_some())
+        .find(|(name, _)| flow.get("l4").and_then(|layer| layer.get(name)).is_some())
         .unwrap_or_default();
-    let port = |which: &str| number(flow, &format!("/l4/{member}/{which}"));
-    let flag = |name: &str| flow.pointer(&format!("/l4/TCP/flags/{name}")).and_then(Value::as_bool);
+    let port = |which: &str| flow.get("l4")?.get(member)?.get(which)?.as_i64();
+    let flag = |name: &str| {
+        value_at(flow, "/l4/TCP/flags")
+            .and_then(|flags| flags.get(name))
+            .and_then(Value::as_bool)
+    };
     let verdict = text(flow, "/verdict");
     let (action, allowed) = match verdict {
         "DROPPED" => ("Drop", false),

@@ -35,7 +35,7 @@ fn page(sources: &[SourceInfo]) -> String {
             "\n## {family}\n\n| form | state | source | tables | shown by |\n|---|---|---|---|---|"
         )
         .unwrap();
-        for source in sources.iter().filter(|source| source.family == family) {
+        for source in sources.iter().filter(|source| source.group == family) {
             for row in &source.formats {
                 let missing = if row.missing.is_empty() {
                     String::new()
@@ -53,7 +53,7 @@ fn page(sources: &[SourceInfo]) -> String {
                     "| {} | {}{missing} | `{}` | {} | `{}` |",
                     row.name,
                     row.state.as_str(),
-                    source.name,
+                    source.id,
                     tables.join(", "),
                     row.test
                 )
@@ -70,13 +70,13 @@ fn every_source_has_its_facts_and_the_page_is_made_of_them() {
     for source in Catalogue::sources().iter().filter(|source| source.id != crate::AUTO) {
         let info = sources
             .iter()
-            .find(|info| info.name == source.id)
+            .find(|info| info.id == source.id)
             .unwrap_or_else(|| panic!("{} has no file", source.id));
         assert_eq!(info.tables, source.tables, "{}", source.id);
-        assert!(FAMILIES.contains(&info.family.as_str()), "{}: {}", info.name, info.family);
+        assert!(FAMILIES.contains(&info.group.as_str()), "{}: {}", info.id, info.group);
         for table in info.tables.iter().chain(&info.views) {
             let known = schema().table(table).is_some() || schema().views().any(|view| view.name == *table);
-            assert!(known, "{}: there is no table {table}", info.name);
+            assert!(known, "{}: there is no table {table}", info.id);
         }
         // The sample that people see is one that is decoded.
         let binary = source.id == "prometheus-remote-write";
@@ -85,7 +85,7 @@ fn every_source_has_its_facts_and_the_page_is_made_of_them() {
             false => info.sample.clone().into_bytes(),
         };
         let decoded = decode(source.id, &sample, &context()).unwrap();
-        assert!(decoded.rows() > 0 && decoded.dead.is_empty(), "{}: {:?}", info.name, decoded.dead);
+        assert!(decoded.rows() > 0 && decoded.dead.is_empty(), "{}: {:?}", info.id, decoded.dead);
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for source in &sources {
@@ -95,11 +95,11 @@ fn every_source_has_its_facts_and_the_page_is_made_of_them() {
                 let text = std::fs::read_to_string(root.join(format!("src/tests/{file}.rs"))).unwrap();
                 text.contains(&format!("fn {}()", row.test))
             });
-            assert!(is_file || is_test, "{}: there is no test {}", source.name, row.test);
+            assert!(is_file || is_test, "{}: there is no test {}", source.id, row.test);
         }
     }
     for family in FAMILIES {
-        assert!(sources.iter().any(|source| source.family == family), "{family} has no source");
+        assert!(sources.iter().any(|source| source.group == family), "{family} has no source");
     }
     let expected = page(&sources);
     let path = root.join("../../docs/sources.md");

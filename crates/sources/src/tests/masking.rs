@@ -115,8 +115,17 @@ fn dead_letters_and_lines_of_an_api_server_are_masked_too() {
         assert_masked(&rows, broken);
     }
     // An audit log on standard output goes to the audit table, whichever source its lines are sent as.
-    for source in ["container-logs", "kubernetes-control-plane"] {
-        let line = format!("2026-01-15T10:00:04.123456789Z stdout F {text}\n");
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let turned: serde_json::Map<_, _> = value.as_object().unwrap().clone().into_iter().rev().collect();
+    let turned = serde_json::Value::Object(turned).to_string();
+    let framed = |event: &str| format!("2026-01-15T10:00:04.123456789Z stdout F {event}\n");
+    for (source, line) in [
+        ("container-logs", framed(&text)),
+        ("container-logs", framed(&turned)),
+        ("kubernetes-control-plane", framed(&turned)),
+        ("json", text.clone()),
+        ("json", turned.clone()),
+    ] {
         let decoded = decode(source, line.as_bytes(), &context()).unwrap();
         assert_eq!(column(&decoded, "KubernetesAudit", "AuditId"), ["a1"]);
         assert_masked(&decoded, source);

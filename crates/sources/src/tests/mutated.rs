@@ -63,8 +63,16 @@ fn change(body: &mut Vec<u8>, change: &Change) {
     }
 }
 
+/// How many mutations a run tries; `PROPTEST_CASES` says more for a long one.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(400)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_mutation_of_a_sample_makes_its_decoder_panic(which in any::<prop::sample::Index>(), changes in changes()) {

@@ -28,6 +28,8 @@ pub struct Finding {
     pub tactics: Vec<String>,
     /// ATT&CK techniques
     pub techniques: Vec<String>,
+    /// Detections of the coverage target that the rule provides
+    pub detections: Vec<String>,
     /// Who and what, actors first
     pub entities: Vec<Entity>,
     /// Of the first event
@@ -45,23 +47,24 @@ pub struct Finding {
 }
 
 /// Groups alerts: by rule, severity, cluster and who acted (or, where nobody was logged in, from which address).
-pub fn group(alerts: Vec<Alert>) -> Vec<Finding> {
+///
+/// `detections` says which detections of the coverage target a rule provides, by the rule's id.
+pub fn group(alerts: Vec<Alert>, detections: impl Fn(&str) -> Vec<String>) -> Vec<Finding> {
     let mut groups: IndexMap<String, Vec<Alert>> = IndexMap::new();
     for alert in alerts {
-        let mut who: Vec<String> = alert.entities.iter().filter(|entity| is_actor(entity)).map(Entity::key).collect();
-        if who.is_empty() {
-            who = alert
-                .entities
-                .iter()
-                .filter(|entity| entity.kind == "IP")
-                .map(Entity::key)
-                .collect();
+        // A service account beside an account is what the request was about, not who made it.
+        let mut who: Vec<String> = Vec::new();
+        for kinds in [&["Account"][..], &["KubernetesServiceAccount"], &["IP"]] {
+            if who.is_empty() {
+                let acting = alert.entities.iter().filter(|entity| kinds.contains(&entity.kind.as_str()));
+                who = acting.map(Entity::key).collect();
+            }
         }
         who.sort();
         let key = format!("{}\n{}\n{}\n{}", alert.rule, alert.severity, alert.cluster, who.join("\n"));
         groups.entry(key).or_default().push(alert);
     }
-    let mut findings: Vec<Finding> = groups.into_values().filter_map(merge).collect();
+    let mut findings: Vec<Finding> = groups.into_values().filter_map(|alerts| merge(alerts, &detections)).collect();
     findings.sort_by(|a, b| {
         b.severity
             .cmp(&a.severity)
@@ -71,7 +74,7 @@ pub fn group(alerts: Vec<Alert>) -> Vec<Finding> {
     findings
 }
 
-fn merge(alerts: Vec<Alert>) -> Option<Finding> {
+fn merge(alerts: Vec<Alert>, detections: impl Fn(&str) -> Vec<String>) -> Option<Finding> {
     let titles: BTreeSet<&str> = alerts.iter().map(|alert| alert.title.as_str()).collect();
     let first = alerts.first()?;
     let title = if titles.len() == 1 {
@@ -107,6 +110,7 @@ fn merge(alerts: Vec<Alert>) -> Option<Finding> {
         severity: first.severity,
         tactics: first.tactics.clone(),
         techniques: first.techniques.clone(),
+        detections: detections(&first.rule),
         first_activity: alerts.iter().map(|alert| alert.first_activity).min()?,
         last_activity: alerts.iter().map(|alert| alert.last_activity).max()?,
         count: evidence.len() as u64,

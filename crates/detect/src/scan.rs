@@ -62,16 +62,14 @@ impl Timeline {
         let step = (rule.frequency().as_secs() as i64).min(period / 2).max(60);
         let mut ends: BTreeSet<i64> = BTreeSet::new();
         for minute in &self.minutes {
-            // The windows that hold this minute whole end at multiples of the step, from its end to a period later.
+            // The first window that holds this minute whole. A later one holds nothing new unless rows came in between, and those
+            // have a first window of their own.
             let start = minute * 60;
             let mut end = (start + 60).div_euclid(step) * step;
             if end < start + 60 {
                 end += step;
             }
-            while end - period <= start {
-                ends.insert(end);
-                end += step;
-            }
+            ends.insert(end);
         }
         ends.into_iter().filter_map(|second| DateTime::from_timestamp(second, 0)).collect()
     }

@@ -85,7 +85,8 @@ pub async fn run(options: ScanOptions) -> anyhow::Result<u8> {
     .await;
     progress.finish_and_clear();
 
-    let findings: Vec<Finding> = group(alerts)
+    let detections = |id: &str| rules.get(id).map(|loaded| loaded.rule.detections.clone()).unwrap_or_default();
+    let findings: Vec<Finding> = group(alerts, detections)
         .into_iter()
         .filter(|finding| finding.severity >= options.min_severity)
         .collect();

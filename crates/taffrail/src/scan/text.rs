@@ -62,6 +62,9 @@ pub fn print(findings: &[Finding], records: u64, rules: usize, out: &mut dyn Wri
             finding.techniques.join(", "),
             finding.rule
         )?;
+        if !finding.detections.is_empty() {
+            writeln!(out, "  {dim}as{dim:#}     {}", finding.detections.join(", "))?;
+        }
         if let Some(why) = finding.description.split("\n\n").next().filter(|why| !why.is_empty()) {
             writeln!(out, "  {dim}why{dim:#}    {}", why.replace('\n', " "))?;
         }

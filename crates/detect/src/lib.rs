@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod alert;
+pub mod coverage;
 pub mod detector;
 pub mod entity;
 pub mod evaluate;

@@ -29,7 +29,7 @@ pub struct Case {
     /// Entities that must be found
     #[serde(default)]
     pub entities: Vec<ExpectedEntity>,
-    /// Records as the source sends them
+    /// Records as the source sends them; a line of text as a string
     pub events: Vec<Value>,
 }
 
@@ -112,7 +112,9 @@ async fn run_case(
     decode: &Decode<'_>,
     engine_over: &dyn Fn(Vec<(String, RecordBatch)>) -> Result<Engine, String>,
 ) -> Result<(), String> {
-    let lines: Vec<String> = case.events.iter().map(Value::to_string).collect();
+    // A source of text has its lines as strings.
+    let line = |event: &Value| event.as_str().map_or_else(|| event.to_string(), str::to_owned);
+    let lines: Vec<String> = case.events.iter().map(line).collect();
     let batches = decode(&case.source, lines.join("\n").as_bytes())?;
     let tables: Vec<String> = batches.iter().map(|(table, _)| table.clone()).collect();
     let engine = engine_over(batches)?;

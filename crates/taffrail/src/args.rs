@@ -204,6 +204,12 @@ pub enum RulesCommand {
         /// Only rules whose id contains this
         only: Vec<String>,
     },
+    /// Show which techniques and detections have rules, hunting queries and tests
+    Coverage {
+        /// Write a layer for ATT&CK Navigator instead
+        #[arg(long)]
+        navigator: bool,
+    },
 }
 
 /// `sources`

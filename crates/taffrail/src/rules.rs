@@ -1,4 +1,4 @@
-//! `taffrail rules`: list, show, lint, test.
+//! `taffrail rules`: list, show, lint, test, coverage.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use chrono::Utc;
 use serde_json::json;
 use taffrail_content::Content;
 use taffrail_detect::lint::lint;
-use taffrail_detect::{Kind, RuleSet, rule_test};
+use taffrail_detect::{Kind, RuleSet, coverage, rule_test};
 use taffrail_schema::Schema;
 use taffrail_sources::Context;
 
@@ -24,6 +24,7 @@ pub async fn run(options: RulesOptions) -> anyhow::Result<u8> {
         RulesCommand::List => list(&rules, options.format),
         RulesCommand::Show { id } => show(&rules, id, options.format),
         RulesCommand::Lint => lint_all(&content, &rules, options.format),
+        RulesCommand::Coverage { navigator } => coverage_of(&content, &rules, *navigator, options.format),
         RulesCommand::Test { only } => test_all(&content, &rules, only, options.format).await,
     }
 }
@@ -161,6 +162,24 @@ async fn test_all(content: &Content, rules: &RuleSet, only: &[String], format: R
         }
     }
     Ok(if failed + untested.len() > 0 { FOUND } else { DONE })
+}
+
+fn coverage_of(content: &Content, rules: &RuleSet, navigator: bool, format: RulesFormat) -> anyhow::Result<u8> {
+    let report = coverage::report(&coverage::Target::load(content)?, rules, &coverage::hunts(content)?);
+    let mut out = std::io::stdout().lock();
+    if navigator {
+        serde_json::to_writer_pretty(&mut out, &report.navigator())?;
+        writeln!(out)?;
+        return Ok(DONE);
+    }
+    match format {
+        RulesFormat::Json => {
+            serde_json::to_writer_pretty(&mut out, &report)?;
+            writeln!(out)?;
+        }
+        RulesFormat::Text => write!(out, "{}", report.markdown())?,
+    }
+    Ok(DONE)
 }
 
 fn decode(schema: &Schema, source: &str, bytes: &[u8]) -> Result<Vec<(String, RecordBatch)>, String> {

@@ -1,5 +1,6 @@
 //! Detection as its users see it: rules over rows, beside a lake, and as files.
 
+mod coverage;
 mod detector;
 mod evaluate;
 mod lint;

@@ -41,7 +41,7 @@ export function coverage(techniques: Technique[], matrix: 'attack' | 'kubernetes
     }
   }
   return [...techniques, ...extra].map((technique) => {
-    const covering = rules.filter((rule) => (matrix === 'attack' ? rule.techniques.some((t) => belongs(technique.id, t)) : mapped(rule).includes(technique.name.toLowerCase())));
+    const covering = rules.filter((rule) => (matrix === 'attack' ? rule.techniques.some((t) => belongs(technique.id, t)) : mapped(rule).some((name) => name === technique.name.toLowerCase() || name.startsWith(`${technique.id.toLowerCase()} `))));
     const ids = new Set(covering.map((rule) => rule.id));
     // An alert with several techniques is one alert of its rule.
     const byRule = new Map<string, Seen>();

@@ -29,6 +29,7 @@ mod graph;
 mod kernels;
 mod language;
 mod lower;
+mod mining;
 mod plugins;
 mod result;
 mod session;

@@ -138,6 +138,10 @@ pub trait Catalog: Send + Sync {
     fn function(&self, kind: FunctionKind, name: &str) -> Option<&'static Function>;
     /// All of them, for completion and documentation.
     fn functions(&self) -> Vec<&'static Function>;
+    /// A function that only rewritten operators and plugins use.
+    fn internal(&self, _name: &str) -> Option<&'static Function> {
+        None
+    }
     /// Whether the reference has a function of this name that is not here yet.
     fn is_planned(&self, _name: &str) -> bool {
         false

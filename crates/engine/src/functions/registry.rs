@@ -28,6 +28,11 @@ fn tables() -> impl Iterator<Item = &'static Scalar> {
         super::dynamic::bags::FUNCTIONS,
         super::encoding::FUNCTIONS,
         super::geo::FUNCTIONS,
+        super::geo::COMBINED,
+        super::geo::BUFFERS,
+        super::geo::SIMPLIFY,
+        super::geo::CELLS,
+        super::geo::LOOKUP,
         super::geo::H3,
         super::geo::S2,
         super::hashing::FUNCTIONS,
@@ -69,7 +74,7 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
     }
     registry.visible.extend(aggregates::functions());
     registry.visible.extend(windows::functions());
-    registry.visible.extend(crate::plugins::PLUGINS);
+    registry.visible.extend(taffrail_kql::bind::plugins::PLUGINS.iter().map(|plugin| &plugin.function));
     for function in &registry.visible {
         for name in std::iter::once(&function.name).chain(function.aliases) {
             registry.functions.insert((function.kind, name), function);
@@ -86,6 +91,11 @@ impl Catalog for Registry {
 
     fn functions(&self) -> Vec<&'static Function> {
         self.visible.clone()
+    }
+
+    fn internal(&self, name: &str) -> Option<&'static Function> {
+        let scalar = self.scalars.get(name).filter(|scalar| scalar.hidden)?;
+        Some(&scalar.function)
     }
 
     fn is_planned(&self, name: &str) -> bool {
@@ -251,57 +261,9 @@ static REFUSED: &[(&[&str], &str)] = &[
 ];
 
 static NOT_YET: &[&str] = &[
-    "activity_counts_metrics",
-    "activity_engagement",
-    "active_users_count",
-    "autocluster",
-    "bag_unpack",
-    "basket",
-    "cosmosdb_sql_request",
-    "dcount_intersect",
-    "diffpatterns",
-    "diffpatterns_text",
-    "funnel_sequence",
-    "funnel_sequence_completion",
-    "geo_angle",
     "geo_info_from_ip_address",
-    "geo_intersection_2lines",
-    "geo_intersection_2polygons",
-    "geo_intersection_line_with_polygon",
-    "geo_line_buffer",
-    "geo_line_lookup",
-    "geo_line_simplify",
-    "geo_line_to_s2cells",
-    "geo_point_buffer",
-    "geo_polygon_buffer",
-    "geo_polygon_lookup",
-    "geo_polygon_simplify",
-    "geo_polygon_to_h3cells",
-    "geo_polygon_to_s2cells",
-    "geo_simplify_polygons_array",
-    "geo_union_lines_array",
-    "geo_union_polygons_array",
-    "http_request",
-    "http_request_post",
-    "infer_storage_schema",
-    "ipv4_lookup",
-    "ipv6_lookup",
     "make_graph",
-    "mysql_request",
-    "narrow",
-    "new_activity_metrics",
-    "pivot",
-    "postgresql_request",
-    "preview",
-    "python",
-    "rolling_percentile",
-    "rows_near",
-    "schema_merge",
-    "sequence_detect",
     "series_mv_if_anomalies",
     "series_mv_oc_anomalies",
-    "session_count",
-    "sliding_window_counts",
-    "sql_request",
     "external_table",
 ];

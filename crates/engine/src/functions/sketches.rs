@@ -38,6 +38,17 @@ pub static FUNCTIONS: &[Scalar] = &[
     )
     .named_as(Naming::Tuple(&["hll_merged_result"])),
     kernel(
+        "__hll_intersection",
+        "__hll_intersection(hll, …) → long",
+        "How many values several distinct counts have in common.",
+        many(&[DYN], DYN, Type::Long),
+        |c| {
+            let kept = (0..c.count()).map(|index| c.text(index)).collect::<Result<Vec<_>>>()?;
+            c.longs(|i| distinct::in_common(&kept.iter().map(|text| text.get(i)).collect::<Option<Vec<_>>>()?))
+        },
+    )
+    .hidden(),
+    kernel(
         "hll_isvalid",
         "hll_isvalid(value) → bool",
         "Whether it is a kept distinct count.",

@@ -19,6 +19,7 @@ use super::runs::needs_runs;
 use super::{Lowered, Lowering};
 use crate::error::{LowerError, QueryError};
 use crate::execute::{self, Execution};
+use crate::mining;
 use crate::value;
 
 /// Values a list in a predicate may have.
@@ -146,6 +147,10 @@ impl Lowering {
                 args,
             } => match inputs.as_slice() {
                 [input] => Box::pin(self.run_reduce(rel, input, args)).await?,
+                _ => return Ok(()),
+            },
+            RelKind::Operator { name, inputs, args } if mining::is_mined(name) => match inputs.as_slice() {
+                [input] => Box::pin(self.run_mined(rel, name, input, args)).await?,
                 _ => return Ok(()),
             },
             RelKind::Graph { graph, query } => Box::pin(self.run_graph(rel, graph, query)).await?,
@@ -300,14 +305,12 @@ fn find<'a>(rel: &'a Rel, tasks: &mut Vec<Task<'a>>) {
     for input in inputs(rel) {
         find(input, tasks);
     }
-    if matches!(
-        &rel.kind,
-        RelKind::Operator {
-            name: "scan" | "reduce",
-            ..
-        } | RelKind::Graph { .. }
-            | RelKind::External(_)
-    ) {
+    let computed = match &rel.kind {
+        RelKind::Operator { name, .. } => matches!(*name, "scan" | "reduce") || mining::is_mined(name),
+        RelKind::Graph { .. } | RelKind::External(_) => true,
+        _ => false,
+    };
+    if computed {
         tasks.push(Task::Compute(rel));
     }
 }

@@ -51,6 +51,11 @@ impl Binder<'_> {
         if let Some(function) = catalog.function(FunctionKind::Scalar, &name.text) {
             return self.scalar_call(function, name, arguments, span, ctx);
         }
+        if self.in_template
+            && let Some(function) = catalog.internal(&name.text)
+        {
+            return self.scalar_call(function, name, arguments, span, ctx);
+        }
         if let Some(function) = catalog.function(FunctionKind::Window, &name.text) {
             if !ctx.windows {
                 return self.error(

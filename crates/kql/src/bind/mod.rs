@@ -23,7 +23,7 @@ mod nodes;
 mod parse;
 mod patterns;
 mod pivot;
-mod plugins;
+pub mod plugins;
 mod project;
 mod renumber;
 mod rows;
@@ -162,6 +162,8 @@ pub(crate) struct Binder<'a> {
     pub(crate) left_out: Vec<String>,
     /// Views and stored functions being bound, outermost first: a name that comes again is a cycle
     expanding: Vec<String>,
+    /// The text being bound is a plugin's own, not a person's
+    in_template: bool,
     /// Where the text of another source (view, stored function) is used: its own spans mean nothing in this query
     foreign: Option<Span>,
     poisoned: HashSet<ColumnId>,
@@ -188,6 +190,7 @@ impl<'a> Binder<'a> {
             absent: Vec::new(),
             left_out: Vec::new(),
             expanding: Vec::new(),
+            in_template: false,
             foreign: None,
             poisoned: HashSet::new(),
             tuple: None,

@@ -244,6 +244,35 @@ pub fn counted(kept: &str) -> Option<i64> {
     Some(all.count())
 }
 
+/// How many values several kept counts have in common: exactly while each is exact, else by inclusion and exclusion of the
+/// numbers that their unions stand for.
+pub fn in_common(kept: &[&str]) -> Option<i64> {
+    let mut sets = Vec::with_capacity(kept.len());
+    for text in kept {
+        let mut set = Distinct::new();
+        set.learn(text)?;
+        sets.push(set);
+    }
+    let (first, others) = sets.split_first()?;
+    if sets.iter().all(|set| set.registers.is_none()) {
+        let common = first.hashes.iter().filter(|hash| others.iter().all(|other| other.hashes.contains(hash)));
+        return i64::try_from(common.count()).ok();
+    }
+    let mut sum: i64 = 0;
+    for chosen in 1u32..1 << sets.len().min(16) {
+        let mut union = Distinct::new();
+        for (index, set) in sets.iter().enumerate() {
+            if chosen & (1 << index) != 0 {
+                union.merge(set.save());
+            }
+        }
+        let sign = if chosen.count_ones() % 2 == 1 { 1 } else { -1 };
+        sum += sign * union.count();
+    }
+    let most = sets.iter().map(Distinct::count).min().unwrap_or(0);
+    Some(sum.clamp(0, most))
+}
+
 impl State for Kept {
     fn update(&mut self, args: &[Values<'_>], row: usize) {
         match args.first().map(|column| column.get(row)) {

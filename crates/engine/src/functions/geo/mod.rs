@@ -5,11 +5,17 @@
 //!
 //! Source: Kusto Query Language reference, "Geospatial functions".
 
+mod buffer;
+mod cells;
+mod combined;
 mod densify;
 mod geohash;
 mod h3;
+mod lookup;
+mod overlay;
 mod s2;
 mod shapes;
+mod simplify;
 mod sphere;
 
 use std::f64::consts::TAU;
@@ -47,6 +53,13 @@ pub static FUNCTIONS: &[Scalar] = &[
         "The direction, clockwise from north in radians, in which the second point lies.",
         plain(&[R, R, R, R], Type::Real),
         |c| two_points(c, azimuth),
+    ),
+    kernel(
+        "geo_angle",
+        "geo_angle(p1_longitude, p1_latitude, p2_longitude, p2_latitude, p3_longitude, p3_latitude) → real",
+        "The angle, clockwise in radians, between the lines from a point to two others.",
+        plain(&[R, R, R, R, R, R], Type::Real),
+        angle,
     ),
     kernel(
         "geo_point_in_circle",
@@ -226,6 +239,16 @@ pub static FUNCTIONS: &[Scalar] = &[
     ),
 ];
 
+/// Those that combine shapes.
+pub static COMBINED: &[Scalar] = combined::FUNCTIONS;
+/// Those that widen shapes.
+pub static BUFFERS: &[Scalar] = buffer::FUNCTIONS;
+/// Those that simplify shapes.
+pub static SIMPLIFY: &[Scalar] = simplify::FUNCTIONS;
+/// Those that cover shapes with cells.
+pub static CELLS: &[Scalar] = cells::FUNCTIONS;
+/// Those of the lookup plugins.
+pub static LOOKUP: &[Scalar] = lookup::FUNCTIONS;
 /// Those of the H3 grid.
 pub static H3: &[Scalar] = h3::FUNCTIONS;
 /// Those of the S2 grid.
@@ -269,6 +292,21 @@ fn azimuth(from: Point, to: Point) -> Option<f64> {
     let east = across.sin() * latitude2.cos();
     let north = latitude1.cos() * latitude2.sin() - latitude1.sin() * latitude2.cos() * across.cos();
     Some(east.atan2(north).rem_euclid(TAU))
+}
+
+fn angle(c: &Call<'_>) -> Result<ArrayRef> {
+    let (first, corner, last) = (Positions::new(c, 0)?, Positions::new(c, 2)?, Positions::new(c, 4)?);
+    c.reals(|i| {
+        let corner = corner.point(i)?;
+        let (first, last) = (first.point(i)?, last.point(i)?);
+        for end in [first, last] {
+            let apart = corner.angle(end);
+            if apart == 0.0 || apart > std::f64::consts::PI - 1e-14 {
+                return None;
+            }
+        }
+        Some(corner.turn(first, last))
+    })
 }
 
 fn point_in_circle(c: &Call<'_>) -> Result<ArrayRef> {
@@ -388,10 +426,11 @@ fn line_centroid(c: &Call<'_>) -> Result<ArrayRef> {
     })
 }
 
-/// The border of polygons; an error when two of them have a piece of border in common.
+/// The border of the union of polygons.
 fn around(c: &Call<'_>, polygons: &[Polygon]) -> Result<Vec<Edge>> {
-    sphere::union(polygons).ok_or_else(|| {
-        c.error("polygons of one multipolygon that share a border cannot be united here; measure each of them, or give them as one polygon")
+    Ok(match polygons {
+        [polygon] => polygon.edges().collect(),
+        polygons => combined::united(c, polygons.to_vec())?.iter().flat_map(Polygon::edges).collect(),
     })
 }
 

@@ -25,7 +25,7 @@ const L: Param = Is(Type::Long);
 const S: Param = Is(Type::String);
 
 /// The smallest cells' level.
-const DEEPEST: i64 = 30;
+pub const DEEPEST: i64 = 30;
 /// How many of the smallest cells lie along a face.
 const ACROSS: i64 = 1 << DEEPEST;
 
@@ -88,15 +88,22 @@ pub static FUNCTIONS: &[Scalar] = &[
 
 /// A cell as a square on a face: its first corner and its side in smallest cells.
 #[derive(Debug, Clone, Copy)]
-struct Square {
+pub struct Square {
     face: u64,
     i: i64,
     j: i64,
     side: i64,
 }
 
-fn token(id: u64) -> String {
+/// How a cell is written.
+pub fn token(id: u64) -> String {
     format!("{id:016x}").trim_end_matches('0').to_owned()
+}
+
+/// The smallest cell that a point is in.
+pub fn leaf(point: Point) -> u64 {
+    let (face, u, v) = project(point);
+    cell(face, step(unstretched(u)), step(unstretched(v)), DEEPEST)
 }
 
 fn level_bit(level: i64) -> u64 {
@@ -171,7 +178,11 @@ impl Square {
         if text.is_empty() || text.len() > 16 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             return None;
         }
-        let id = u64::from_str_radix(&format!("{text:0<16}"), 16).ok()?;
+        Square::new(u64::from_str_radix(&format!("{text:0<16}"), 16).ok()?)
+    }
+
+    /// Of a cell's number.
+    pub fn new(id: u64) -> Option<Square> {
         let face = id >> 61;
         let zeros = i64::from(id.trailing_zeros());
         if face > 5 || zeros % 2 == 1 || zeros > 2 * DEEPEST {
@@ -201,7 +212,7 @@ impl Square {
     }
 
     /// A place on the square, in halves of its side.
-    fn corner(self, i: i64, j: i64) -> Point {
+    pub fn corner(self, i: i64, j: i64) -> Point {
         let place = |start: i64, halves: i64| stretched((start * 2 + self.side * halves) as f64 / (2 * ACROSS) as f64);
         unproject(self.face, place(self.i, i), place(self.j, j))
     }

@@ -49,7 +49,7 @@ impl Point {
         self.x * other.x + self.y * other.y + self.z * other.z
     }
 
-    fn cross(self, other: Point) -> Point {
+    pub(super) fn cross(self, other: Point) -> Point {
         Point {
             x: self.y * other.z - self.z * other.y,
             y: self.z * other.x - self.x * other.z,
@@ -57,7 +57,7 @@ impl Point {
         }
     }
 
-    fn plus(self, other: Point, times: f64) -> Point {
+    pub(super) fn plus(self, other: Point, times: f64) -> Point {
         Point {
             x: self.x + other.x * times,
             y: self.y + other.y * times,
@@ -69,7 +69,7 @@ impl Point {
         self.dot(self).sqrt()
     }
 
-    fn unit(self) -> Point {
+    pub(super) fn unit(self) -> Point {
         let length = self.length();
         Point {
             x: self.x / length,
@@ -81,6 +81,27 @@ impl Point {
     /// The angle between two directions; exact for near ones too.
     pub fn angle(self, other: Point) -> f64 {
         self.cross(other).length().atan2(self.dot(other))
+    }
+
+    /// The angle at this point, clockwise, from the direction of one point to that of another.
+    pub fn turn(self, from: Point, to: Point) -> f64 {
+        let (from, to) = (self.cross(from), self.cross(to));
+        (-self.dot(from.cross(to))).atan2(from.dot(to)).rem_euclid(2.0 * PI)
+    }
+
+    /// The point at an angle from this one, in a direction clockwise from north.
+    pub fn at(self, direction: f64, angle: f64) -> Point {
+        let across = self.x.hypot(self.y);
+        // at a pole, every direction is as good
+        let (x, y) = if across > 0.0 { (self.x / across, self.y / across) } else { (1.0, 0.0) };
+        let east = Point { x: -y, y: x, z: 0.0 };
+        let north = self.cross(east);
+        let (sin, cos) = angle.sin_cos();
+        let zero = Point { x: 0.0, y: 0.0, z: 0.0 };
+        zero.plus(self, cos)
+            .plus(north, sin * direction.cos())
+            .plus(east, sin * direction.sin())
+            .unit()
     }
 
     /// The point a fraction of the way along the shortest arc.
@@ -107,7 +128,7 @@ pub struct Edge {
 
 impl Edge {
     /// Across the edge: twice the difference times the sum is more exact for short edges than the plain product.
-    fn normal(self) -> Point {
+    pub(super) fn normal(self) -> Point {
         let sum = self.a.plus(self.b, 1.0);
         let difference = self.b.plus(self.a, -1.0);
         sum.cross(difference)
@@ -118,7 +139,7 @@ impl Edge {
         self.a.angle(self.b)
     }
 
-    fn middle(self) -> Point {
+    pub(super) fn middle(self) -> Point {
         self.a.plus(self.b, 1.0).unit()
     }
 
@@ -151,7 +172,7 @@ impl Edge {
     }
 
     /// Whether two edges cross; an end on the other edge counts for one side only.
-    fn crosses(self, other: Edge) -> bool {
+    pub(super) fn crosses(self, other: Edge) -> bool {
         let (mine, theirs) = (self.normal(), other.normal());
         let first = mine.dot(other.a) < 0.0;
         first != (mine.dot(other.b) < 0.0) && (theirs.dot(self.b) < 0.0) == first && (theirs.dot(self.a) < 0.0) != first
@@ -171,7 +192,7 @@ impl Edge {
     }
 
     /// The point where two crossing edges meet.
-    fn crossing(self, other: Edge) -> Point {
+    pub(super) fn crossing(self, other: Edge) -> Point {
         let at = self.normal().cross(other.normal()).unit();
         if at.dot(self.middle()) < 0.0 { at.plus(at, -2.0) } else { at }
     }
@@ -235,9 +256,39 @@ impl Ring {
             }
         }
         if area_left(&edges).rem_euclid(4.0 * PI) > 2.0 * PI {
+            // the last edge stays the last
             edges = edges.into_iter().rev().map(Edge::reversed).collect();
+            edges.rotate_left(1);
         }
         Some(Ring { edges })
+    }
+
+    /// Edges that are closed, with the region on their left.
+    pub fn oriented(edges: Vec<Edge>) -> Ring {
+        Ring { edges }
+    }
+
+    /// Whether the region is the smaller one.
+    pub fn is_shell(&self) -> bool {
+        area_left(&self.edges).rem_euclid(4.0 * PI) <= 2.0 * PI
+    }
+
+    /// The region on the other side.
+    pub fn reversed(&self) -> Ring {
+        Ring {
+            edges: self.edges.iter().rev().map(|edge| edge.reversed()).collect(),
+        }
+    }
+
+    /// A point of the border.
+    pub fn middle(&self) -> Option<Point> {
+        self.edges.first().map(|edge| edge.middle())
+    }
+
+    /// The corners, the first again at the end.
+    fn points(&self) -> Vec<Point> {
+        let first = self.edges.first().map(|edge| edge.a);
+        self.edges.iter().map(|edge| edge.a).chain(first).collect()
     }
 
     /// Crossings of an arc to the middle of one edge, and on which side of that edge the arc arrives.
@@ -290,10 +341,41 @@ impl Polygon {
         Some(Polygon { shell, holes: rings })
     }
 
+    /// Of one ring.
+    pub fn of_shell(shell: Ring) -> Polygon {
+        Polygon { shell, holes: Vec::new() }
+    }
+
+    /// Whether a point is within the shell, perhaps in a hole.
+    pub fn shell_contains(&self, point: Point) -> bool {
+        self.shell.contains(point)
+    }
+
+    /// The area within the shell, on a unit sphere.
+    pub fn shell_area(&self) -> f64 {
+        area(&self.shell.edges)
+    }
+
+    /// One hole more; its region is what is left out.
+    pub fn add_hole(&mut self, hole: Ring) {
+        self.holes.push(hole);
+    }
+
+    /// The corners of the shell, then of the holes; the inside is on the left.
+    pub fn rings(&self) -> Vec<Vec<Point>> {
+        let holes = self.holes.iter().map(|hole| hole.reversed().points());
+        std::iter::once(self.shell.points()).chain(holes).collect()
+    }
+
     /// Edges with the inside on their left.
     fn boundary(&self) -> impl Iterator<Item = Edge> + '_ {
         let holes = self.holes.iter().flat_map(|ring| ring.edges.iter().map(|edge| edge.reversed()));
         self.shell.edges.iter().copied().chain(holes)
+    }
+
+    /// All edges, in no order.
+    pub fn edges(&self) -> impl Iterator<Item = Edge> + '_ {
+        self.boundary()
     }
 
     /// Whether a point is inside.
@@ -340,39 +422,31 @@ impl Polygon {
     }
 }
 
-/// The edges around the union of polygons, the inside on their left; `None` when two polygons share a border, which
-/// needs exact arithmetic to decide.
-pub fn union(polygons: &[Polygon]) -> Option<Vec<Edge>> {
-    let mut around = Vec::new();
-    for (at, polygon) in polygons.iter().enumerate() {
-        let others = || {
-            polygons
-                .iter()
-                .enumerate()
-                .filter(move |(index, _)| *index != at)
-                .map(|(_, other)| other)
-        };
-        for edge in polygon.boundary() {
-            let mut cuts: Vec<Point> = others()
-                .flat_map(|other| other.boundary().collect::<Vec<_>>())
-                .filter(|side| !side.shares_end(edge) && side.crosses(edge))
-                .map(|side| edge.crossing(side))
-                .collect();
-            cuts.sort_by(|a, b| edge.a.angle(*a).total_cmp(&edge.a.angle(*b)));
-            cuts.insert(0, edge.a);
-            cuts.push(edge.b);
-            for piece in edges(&cuts) {
-                let middle = piece.middle();
-                if others().any(|other| other.on_boundary(middle)) {
-                    return None;
-                }
-                if !others().any(|other| other.contains(middle)) {
-                    around.push(piece);
-                }
-            }
+/// A circle around edges.
+#[derive(Debug, Clone, Copy)]
+pub struct Cap {
+    centre: Point,
+    angle: f64,
+}
+
+impl Cap {
+    /// Around edges that lie within a half of the sphere; `None` for others.
+    pub fn around(edges: &[Edge]) -> Option<Cap> {
+        let zero = Point { x: 0.0, y: 0.0, z: 0.0 };
+        let sum = edges.iter().fold(zero, |sum, edge| sum.plus(edge.a, 1.0).plus(edge.b, 1.0));
+        if sum.length() < 1e-9 {
+            return None;
         }
+        let centre = sum.unit();
+        let ends = edges.iter().flat_map(|edge| [edge.a, edge.b]);
+        let angle = ends.map(|end| centre.angle(end)).fold(0.0, f64::max);
+        (angle < PI / 2.0 - 1e-6).then_some(Cap { centre, angle })
     }
-    Some(around)
+
+    /// Whether a point within this angle of another can be inside.
+    pub fn reaches(&self, point: Point, near: f64) -> bool {
+        self.centre.angle(point) <= self.angle + near + 1e-9
+    }
 }
 
 /// The length of edges as an angle.

@@ -3,6 +3,7 @@
 
 mod bag_unpack;
 mod make_series;
+mod mined;
 mod parse_kv;
 mod reduce;
 mod scan;
@@ -21,6 +22,7 @@ impl Lowering {
             ("top-nested", [input]) => self.top_nested(rel, input, args),
             ("bag_unpack", [input]) => self.bag_unpack(rel, input, args),
             ("scan" | "reduce", _) => self.computed_rows(rel),
+            (name, _) if crate::mining::is_mined(name) => self.computed_rows(rel),
             ("parse-kv", [input]) => self.parse_kv(rel, input, args),
             _ => Err(LowerError::not_supported(name)),
         }

@@ -74,7 +74,9 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
     }
     registry.visible.extend(aggregates::functions());
     registry.visible.extend(windows::functions());
-    registry.visible.extend(taffrail_kql::bind::plugins::PLUGINS.iter().map(|plugin| &plugin.function));
+    registry
+        .visible
+        .extend(taffrail_kql::bind::plugins::PLUGINS.iter().map(|plugin| &plugin.function));
     for function in &registry.visible {
         for name in std::iter::once(&function.name).chain(function.aliases) {
             registry.functions.insert((function.kind, name), function);

@@ -12,6 +12,8 @@ use super::{Answer, Job, Rows};
 
 /// Values of a column that can be in a pattern, by weight.
 const MOST_VALUES: usize = 10_000;
+/// Rows of which fewer are no pattern.
+const FEWEST: f64 = 2.0;
 /// The share of a pattern's rows that better patterns must not have.
 const OWN: f64 = 0.5;
 
@@ -34,6 +36,7 @@ pub(super) fn run(job: &Job) -> Answer<Rows> {
         used += 1;
         job.limits.check(0, "seeds")?;
         if let Some((score, found)) = grown(&table, row, weight)
+            && found.weights[0] >= FEWEST
             && !candidates.iter().any(|(_, other)| other.pattern == found.pattern)
         {
             candidates.push((score, found));

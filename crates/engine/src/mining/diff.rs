@@ -58,7 +58,10 @@ fn distinct(table: &Table, found: Vec<Found>, job: &Job) -> Answer<Vec<Found>> {
     let mut kept: Vec<Found> = Vec::new();
     for found in found {
         job.limits.check(0, "patterns")?;
-        if kept.iter().any(|other| within(&other.pattern, &found.pattern) || within(&found.pattern, &other.pattern)) {
+        if kept
+            .iter()
+            .any(|other| within(&other.pattern, &found.pattern) || within(&found.pattern, &other.pattern))
+        {
             continue;
         }
         let mut own = [0.0; 2];

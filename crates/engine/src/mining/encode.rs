@@ -104,13 +104,21 @@ impl Table {
                 }
             }
             let known: usize = columns.iter().map(|column| column.bytes).sum();
-            job.limits.check(cells.len() * 4 + rows.len() * 16 + known, "the rows to find patterns in")?;
+            job.limits
+                .check(cells.len() * 4 + rows.len() * 16 + known, "the rows to find patterns in")?;
         }
         let kept: Vec<Vec<u32>> = columns.iter().map(|column| renumbered(column, totals, share, most)).collect();
         let mut values = Vec::with_capacity(width);
         for (column, codes) in columns.iter().zip(&kept) {
             let mut list: Vec<ScalarValue> = vec![ScalarValue::Null];
-            list.extend(column.values.iter().zip(codes).filter(|(_, code)| **code != ANY).map(|(value, _)| value.clone()));
+            list.extend(
+                column
+                    .values
+                    .iter()
+                    .zip(codes)
+                    .filter(|(_, code)| **code != ANY)
+                    .map(|(value, _)| value.clone()),
+            );
             values.push(list);
         }
         let mut table = Table {
@@ -131,7 +139,10 @@ impl Table {
             return Ok(());
         }
         for (row, weights) in cells.chunks(self.width).zip(rows) {
-            let codes = row.iter().zip(kept).map(|(code, kept)| kept.get(*code as usize).copied().unwrap_or(ANY));
+            let codes = row
+                .iter()
+                .zip(kept)
+                .map(|(code, kept)| kept.get(*code as usize).copied().unwrap_or(ANY));
             let codes: Vec<u32> = codes.collect();
             match places.get(&codes).and_then(|place| self.weights.get_mut(*place)) {
                 Some(sum) => add(sum, *weights),
@@ -198,7 +209,10 @@ pub(super) fn add(sum: &mut Weights, weights: Weights) {
 
 /// The larger of the shares of the two sides.
 pub(super) fn share(weights: Weights, totals: Weights) -> f64 {
-    let shares = weights.iter().zip(totals).map(|(weight, total)| if total > 0.0 { weight / total } else { 0.0 });
+    let shares = weights
+        .iter()
+        .zip(totals)
+        .map(|(weight, total)| if total > 0.0 { weight / total } else { 0.0 });
     shares.fold(0.0, f64::max)
 }
 

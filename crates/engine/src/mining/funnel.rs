@@ -43,7 +43,10 @@ impl Funnel {
     fn new(job: &Job) -> Answer<Funnel> {
         let ty = job.inputs.get(1).copied().unwrap_or(Type::Dynamic);
         if ty == Type::Real {
-            return Err(Failure::Argument(format!("{} wants a timeline of type datetime, int or long", job.name)));
+            return Err(Failure::Argument(format!(
+                "{} wants a timeline of type datetime, int or long",
+                job.name
+            )));
         }
         let mut ids: Vec<(String, Vec<Event>)> = Vec::new();
         let mut states: Vec<(String, ScalarValue)> = Vec::new();
@@ -108,7 +111,10 @@ impl Funnel {
 
     fn starts<'a>(&'a self, events: &'a [Event]) -> impl Iterator<Item = usize> + 'a {
         let first = self.sequence.first().copied().flatten();
-        let starts = events.iter().enumerate().filter(move |(_, event)| Some(event.state) == first && self.within(event.at));
+        let starts = events
+            .iter()
+            .enumerate()
+            .filter(move |(_, event)| Some(event.state) == first && self.within(event.at));
         starts.map(|(index, _)| index)
     }
 }
@@ -169,7 +175,11 @@ pub(super) fn sequence(job: &Job) -> Answer<Rows> {
             };
             let own = |index: usize| events.get(index).map(|event| event.state);
             let before = events.get(..start).unwrap_or_default();
-            let prev = before.iter().rev().map(|event| event.state).find(|state| Some(*state) != own(start));
+            let prev = before
+                .iter()
+                .rev()
+                .map(|event| event.state)
+                .find(|state| Some(*state) != own(start));
             let after = events.get(*end + 1..).unwrap_or_default();
             let next = after.iter().map(|event| event.state).find(|state| Some(*state) != own(*end));
             let at = events.get(start).map_or(funnel.begins, |event| event.at);
@@ -179,7 +189,10 @@ pub(super) fn sequence(job: &Job) -> Answer<Rows> {
     let state_type = job.outputs.get(1).copied().unwrap_or(Type::String);
     let shown = |state: Option<u32>| {
         let state = state.and_then(|code| funnel.states.get(code as usize));
-        state.map_or_else(|| functions::scalar_value(&crate::value::empty(state_type)), |(_, value)| value.clone())
+        state.map_or_else(
+            || functions::scalar_value(&crate::value::empty(state_type)),
+            |(_, value)| value.clone(),
+        )
     };
     let mut order: Vec<_> = found.into_iter().collect();
     order.sort_by_key(|((bin, ..), ids)| (*bin, std::cmp::Reverse(ids.len())));

@@ -129,11 +129,7 @@ pub(super) fn shown(job: &Job, table: &Table, mut found: Vec<Found>) -> Rows {
     let total = table.totals[0];
     let rows = found.iter().enumerate().map(|(index, found)| {
         let [count, _] = found.weights;
-        let mut row = vec![
-            long(index as f64),
-            long(count),
-            real(rounded(100.0 * count / total, 1)),
-        ];
+        let mut row = vec![long(index as f64), long(count), real(rounded(100.0 * count / total, 1))];
         row.extend(table.shown(&found.pattern, &wildcards));
         row
     });

@@ -290,8 +290,12 @@ impl Binder<'_> {
         let catalog = self.env.catalog;
         let Some(function) = catalog.function(FunctionKind::Plugin, &name.text) else {
             if let Some((why, instead)) = super::plugins::refused(&name.text) {
-                let problem = Diagnostic::error(Code::NotSupported, name.span, format!("not supported: evaluate {}: {why}", name.text))
-                    .with_help(instead);
+                let problem = Diagnostic::error(
+                    Code::NotSupported,
+                    name.span,
+                    format!("not supported: evaluate {}: {why}", name.text),
+                )
+                .with_help(instead);
                 return Err(self.report(problem));
             }
             let functions = catalog.functions();

@@ -255,7 +255,10 @@ pub fn in_common(kept: &[&str]) -> Option<i64> {
     }
     let (first, others) = sets.split_first()?;
     if sets.iter().all(|set| set.registers.is_none()) {
-        let common = first.hashes.iter().filter(|hash| others.iter().all(|other| other.hashes.contains(hash)));
+        let common = first
+            .hashes
+            .iter()
+            .filter(|hash| others.iter().all(|other| other.hashes.contains(hash)));
         return i64::try_from(common.count()).ok();
     }
     let mut sum: i64 = 0;

@@ -112,7 +112,9 @@ impl Width {
         if radius + tolerance >= PI / 2.0 - 1e-6 {
             return None;
         }
-        let corners = (PI / (radius.tan() / (radius + tolerance).tan()).acos()).ceil().clamp(4.0, MOST_CORNERS);
+        let corners = (PI / (radius.tan() / (radius + tolerance).tan()).acos())
+            .ceil()
+            .clamp(4.0, MOST_CORNERS);
         Some(Width {
             radius,
             corner: (radius.tan() / (PI / corners).cos()).atan(),
@@ -168,7 +170,9 @@ fn ring(corners: Vec<Point>) -> Polygon {
 /// All points within a distance of edges and of polygons.
 pub fn widened(c: &Call<'_>, edges: &[Edge], polygons: Vec<Polygon>, width: Width) -> Result<Vec<Polygon>> {
     if edges.len() > MOST_EDGES {
-        return Err(c.error(format!("shapes of more than {MOST_EDGES} edges are not widened; simplify them first")));
+        return Err(c.error(format!(
+            "shapes of more than {MOST_EDGES} edges are not widened; simplify them first"
+        )));
     }
     let mut all = polygons;
     for edge in edges {

@@ -204,7 +204,10 @@ fn h3_cells(c: &Call<'_>) -> Result<ArrayRef> {
         }
         let flat = |polygon: &Polygon| -> Flat {
             let rings = polygon.rings();
-            rings.iter().map(|ring| ring.iter().map(|point| point.degrees()).collect()).collect()
+            rings
+                .iter()
+                .map(|ring| ring.iter().map(|point| point.degrees()).collect())
+                .collect()
         };
         answers.push(filled(&polygons.iter().map(flat).collect::<Vec<_>>(), resolution));
     }

@@ -103,7 +103,10 @@ fn intersection_of_polygons(c: &Call<'_>) -> Result<ArrayRef> {
     let (first, second) = (c.text(0)?, c.text(1)?);
     let mut answers: Vec<Option<Common>> = Vec::with_capacity(c.rows);
     for i in 0..c.rows {
-        let pair = first.get(i).and_then(shapes::polygons).zip(second.get(i).and_then(shapes::polygons));
+        let pair = first
+            .get(i)
+            .and_then(shapes::polygons)
+            .zip(second.get(i).and_then(shapes::polygons));
         answers.push(match pair {
             Some((first, second)) => {
                 let (first, second) = (united(c, first)?, united(c, second)?);
@@ -143,7 +146,9 @@ fn write_chain(points: &[Point], out: &mut String) {
 pub fn write_lines(lines: &[Vec<Point>], out: &mut String) {
     match lines {
         [line] => write_shape("LineString", out, |out| write_chain(line, out)),
-        lines => write_shape("MultiLineString", out, |out| write_list(lines, out, |line, out| write_chain(line, out))),
+        lines => write_shape("MultiLineString", out, |out| {
+            write_list(lines, out, |line, out| write_chain(line, out))
+        }),
     }
 }
 

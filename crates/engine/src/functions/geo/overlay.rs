@@ -160,7 +160,11 @@ pub fn combine(first: &[Polygon], second: &[Polygon], how: Combine) -> Option<Co
     let (mine, theirs) = cut(&mut a, &b);
     let (mine, theirs) = (mine.pieces(&a, 0), theirs.pieces(&b, a.len()));
     let known: HashMap<(Key, Key), Edge> = theirs.iter().map(|piece| (undirected(piece.edge), piece.edge)).collect();
-    let shared: HashSet<(Key, Key)> = mine.iter().map(|piece| undirected(piece.edge)).filter(|key| known.contains_key(key)).collect();
+    let shared: HashSet<(Key, Key)> = mine
+        .iter()
+        .map(|piece| undirected(piece.edge))
+        .filter(|key| known.contains_key(key))
+        .collect();
     let wanted = how == Combine::Intersection;
     let mut kept: Vec<Piece> = Vec::new();
     let mut touching: Vec<Edge> = Vec::new();
@@ -295,7 +299,10 @@ fn rotate(ring: &mut [Piece]) {
 
 /// Rings as polygons: those around a region, each with the holes in it.
 fn polygons(rings: Vec<Vec<Piece>>) -> Option<Vec<Polygon>> {
-    let rings: Vec<Ring> = rings.into_iter().map(|ring| Ring::oriented(ring.into_iter().map(|piece| piece.edge).collect())).collect();
+    let rings: Vec<Ring> = rings
+        .into_iter()
+        .map(|ring| Ring::oriented(ring.into_iter().map(|piece| piece.edge).collect()))
+        .collect();
     let (shells, holes): (Vec<Ring>, Vec<Ring>) = rings.into_iter().partition(Ring::is_shell);
     let mut out: Vec<Polygon> = shells.into_iter().map(Polygon::of_shell).collect();
     for hole in holes {
@@ -352,7 +359,10 @@ pub fn lines_with_lines(first: &[Edge], second: &[Edge]) -> Common {
     let (mine, theirs) = cut(&mut a, second);
     let (mine, theirs) = (mine.pieces(&a, 0), theirs.pieces(second, 0));
     let known: HashSet<(Key, Key)> = theirs.iter().map(|piece| undirected(piece.edge)).collect();
-    let shared = mine.iter().map(|piece| piece.edge).filter(|edge| known.contains(&undirected(*edge)));
+    let shared = mine
+        .iter()
+        .map(|piece| piece.edge)
+        .filter(|edge| known.contains(&undirected(*edge)));
     let mut common = Common {
         lines: chains(shared.collect()),
         ..Common::default()

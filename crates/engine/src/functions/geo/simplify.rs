@@ -179,7 +179,10 @@ impl Corners {
                 beside.entry(*b).or_default().insert(*a);
             }
         }
-        corners.fixed = (beside.into_iter()).filter(|(_, others)| others.len() != 2).map(|(site, _)| site).collect();
+        corners.fixed = (beside.into_iter())
+            .filter(|(_, others)| others.len() != 2)
+            .map(|(site, _)| site)
+            .collect();
         corners
     }
 

@@ -93,7 +93,11 @@ impl Point {
     pub fn at(self, direction: f64, angle: f64) -> Point {
         let across = self.x.hypot(self.y);
         // at a pole, every direction is as good
-        let (x, y) = if across > 0.0 { (self.x / across, self.y / across) } else { (1.0, 0.0) };
+        let (x, y) = if across > 0.0 {
+            (self.x / across, self.y / across)
+        } else {
+            (1.0, 0.0)
+        };
         let east = Point { x: -y, y: x, z: 0.0 };
         let north = self.cross(east);
         let (sin, cos) = angle.sin_cos();

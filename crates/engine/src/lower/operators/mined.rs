@@ -31,7 +31,10 @@ impl Lowering {
         args: &[OperatorArg],
     ) -> Result<Vec<RecordBatch>, QueryError> {
         let refused = |error: LowerError| QueryError::from_lower(error.at(rel.span), self.memory);
-        let plan = (self.rel(input).and_then(|rows| rows.without_markers()?.sorted()?.only(&input.columns))).map_err(refused)?;
+        let plan = (self
+            .rel(input)
+            .and_then(|rows| rows.without_markers()?.sorted()?.only(&input.columns)))
+        .map_err(refused)?;
         let mut values = Vec::new();
         self.constants(args, &mut values).map_err(refused)?;
         let batches = self.gather(plan).await?;

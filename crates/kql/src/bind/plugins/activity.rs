@@ -292,7 +292,10 @@ impl Binder<'_> {
         };
         let window = match cut {
             Cut::Step => format!("| mv-expand p to typeof({})", timeline.ty),
-            Cut::Calendar(_) => format!("| mv-expand p to typeof(long) | extend p = {} | where p <= ends", cut.next("f", "p")),
+            Cut::Calendar(_) => format!(
+                "| mv-expand p to typeof(long) | extend p = {} | where p <= ends",
+                cut.next("f", "p")
+            ),
         };
         // Ids seen at p that were not seen up to f are those of the cohorts after f; at p == f those of f itself.
         let text = format!(

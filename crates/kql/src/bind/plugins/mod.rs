@@ -135,7 +135,9 @@ impl Binder<'_> {
     /// Whether an argument is the name of a column of the input, and not of something else.
     fn is_column(&self, expr: &ast::Expr, input: &Rel) -> bool {
         matches!(expr.kind, ast::ExprKind::Name(_))
-            && self.name_of(expr).is_some_and(|name| input.columns.iter().any(|column| column.name == name))
+            && self
+                .name_of(expr)
+                .is_some_and(|name| input.columns.iter().any(|column| column.name == name))
     }
 
     /// Whether an argument is a table.

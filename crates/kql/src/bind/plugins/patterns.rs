@@ -56,7 +56,11 @@ impl Binder<'_> {
                 let message = format!("weights are numbers, and column '{}' is of type {}", column.name, column.ty);
                 self.error(Code::Type, expr.span, message)
             }
-            None => self.error(Code::Arguments, expr.span, format!("{} wants a column of weights here", call.name.text)),
+            None => self.error(
+                Code::Arguments,
+                expr.span,
+                format!("{} wants a column of weights here", call.name.text),
+            ),
         }
     }
 

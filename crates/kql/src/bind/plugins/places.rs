@@ -106,7 +106,8 @@ impl Binder<'_> {
         match self.constant(argument, call.scope, "this argument")? {
             Value::Bool(flag) => Ok(flag),
             _ => {
-                self.error::<()>(Code::Arguments, argument.span, "this argument is true or false").map_err(|_| Reported)?;
+                self.error::<()>(Code::Arguments, argument.span, "this argument is true or false")
+                    .map_err(|_| Reported)?;
                 Ok(false)
             }
         }

@@ -5,7 +5,7 @@
 use super::{Call, named, new_parts};
 use crate::bind::expr::Ctx;
 use crate::bind::{Binder, Bound, Reported};
-use crate::bound::{Expr, Rel};
+use crate::bound::{Column, Expr, Rel};
 use crate::diagnostic::Code;
 use crate::types::{Type, Value};
 
@@ -51,7 +51,12 @@ impl Binder<'_> {
         }
         let columns: String = (0..input.columns.len()).map(|index| format!("c{index}, ")).collect();
         let counts: Vec<String> = (0..sets.len())
-            .map(|last| format!("s{last} = __hll_intersection({})", sets.iter().take(last + 1).cloned().collect::<Vec<_>>().join(", ")))
+            .map(|last| {
+                format!(
+                    "s{last} = __hll_intersection({})",
+                    sets.iter().take(last + 1).cloned().collect::<Vec<_>>().join(", ")
+                )
+            })
             .collect();
         let text = format!("T | project {columns}{}", counts.join(", "));
         let own = input.columns.iter().map(|column| column.name.clone());
@@ -88,20 +93,25 @@ impl Binder<'_> {
                     return self.error(Code::Arguments, name.span, message);
                 }
                 _ if index > 0 => {
-                    return self.error(Code::Arguments, argument.value.span, "schema_merge takes one argument: PreserveOrder");
+                    return self.error(
+                        Code::Arguments,
+                        argument.value.span,
+                        "schema_merge takes one argument: PreserveOrder",
+                    );
                 }
                 _ => preserve = self.constant(&argument.value, call.scope, "PreserveOrder")? == Value::Bool(true),
             }
         }
         let mut parts = new_parts(call);
         let place = self.place(call.span);
-        for (name, part, ty) in [
-            ("ColumnName", "name", Type::String),
-            ("ColumnOrdinal", "ordinal", Type::Int),
-            ("ColumnType", "kind", Type::String),
+        for (name, part, types) in [
+            ("ColumnName", "name", &[Type::String][..]),
+            ("ColumnOrdinal", "ordinal", &[Type::Int, Type::Long]),
+            ("ColumnType", "kind", &[Type::String]),
         ] {
-            let Some(column) = input.columns.iter().find(|column| column.name == name && column.ty == ty).cloned() else {
-                let message = format!("schema_merge takes rows of 'getschema', which have a column {name} of type {ty}");
+            let is_it = |column: &&Column| column.name == name && types.contains(&column.ty);
+            let Some(column) = input.columns.iter().find(is_it).cloned() else {
+                let message = format!("schema_merge takes rows of 'getschema', which have a column {name}");
                 return self.error(Code::Arguments, call.span, message);
             };
             parts.column(part, Expr::column(&column, place));

@@ -79,8 +79,8 @@ impl State for Collected {
         if value == Datum::Null && self.what != What::ListWithNulls && (self.what == What::Set || column.ty != Type::Dynamic) {
             return;
         }
-        // A set of arrays is the set of their elements.
-        if let (What::Set, Datum::Dynamic(text)) = (self.what, value)
+        // A set or list of arrays is that of their elements.
+        if let Datum::Dynamic(text) = value
             && let Some(elements) = json::elements(text)
         {
             elements.for_each(|item| self.push(item.to_owned()));

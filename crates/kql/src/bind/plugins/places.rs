@@ -90,7 +90,7 @@ impl Binder<'_> {
         let all: Vec<String> = left.chain(right).collect();
         let text = format!(
             "let shapes = materialize(N | serialize n = row_number(0));
-             let list = toscalar(shapes | summarize make_list(pack_array(n, shape)));
+             let list = toscalar(shapes | summarize make_list(pack_array(pack_array(n, shape))));
              T | extend n = __geo_lookup(list, x, y, radius, {polygons}, {unmatched}) | mv-expand n to typeof(long)
              | join kind={kind} shapes on n | project {all}",
             kind = if unmatched { "leftouter" } else { "inner" },

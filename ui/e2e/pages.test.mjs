@@ -135,7 +135,7 @@ test('workbooks: shipped ones answer, parameters are in the address, a copy can 
 test('sources: what arrives with its last event, and the text to connect more', { skip }, async () => {
   await portal(async (page) => {
     await page.goto(`${url}/sources?${LAST}`);
-    await page.locator('.table tbody tr', { hasText: 'KubernetesAudit' }).getByText(/ago|just now/).waitFor();
+    await page.getByRole('region', { name: 'Tables' }).locator('tr', { hasText: 'KubernetesAudit' }).getByText(/ago|just now/).waitFor();
     await settled(page);
     await accessible(page, 'sources');
     await page.getByRole('link', { name: 'Connect' }).click();

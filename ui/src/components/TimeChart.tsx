@@ -16,7 +16,8 @@ export function TimeChart({ answer, kind = 'timechart', bars = false, render = n
       columns={answer.columns}
       rows={answer.rows}
       render={render}
-      look={{ compact: true, bars, fill: step, ...(ends === undefined ? {} : { ends }) }}
+      // A bin without rows is a count of 0, but no time to answer of 0: lines are not filled.
+      look={{ compact: true, bars, ...(bars || kind === 'areachart' ? { fill: step } : {}), ...(ends === undefined ? {} : { ends }) }}
       onPick={onPick}
       onRange={(start, end) => scope.setRange({ kind: 'between', start: new Date(start).toISOString(), end: new Date(end).toISOString() })}
     />

@@ -224,6 +224,7 @@ export function buildChart(
   }
   // Times stand in their order, whatever the order of the rows.
   if (columns[found.x]?.type === 'datetime') xs.sort((a, b) => Date.parse(String(a)) - Date.parse(String(b)));
+  if (look.compact) largestFirst(series);
   order(series, palette);
   if (series.length === 0) return { kind: 'none', reason: 'The number column holds no numbers in these rows.' };
   if (kind === 'piechart') return pie(columns, rows, found, render, palette, look);
@@ -479,6 +480,13 @@ function card(columns: ResultColumn[], rows: Json[][]): Chart {
 function order(series: Series[], palette: Palette): void {
   const known = Object.keys(palette.named ?? {});
   if (series.every((one) => known.includes(one.name))) series.sort((a, b) => known.indexOf(a.name) - known.indexOf(b.name));
+}
+
+/** Of stacked series the largest stands at the bottom, so that the small ones are seen. */
+function largestFirst(series: Series[]): void {
+  const sum = (one: Series): number => [...one.points.values()].reduce((total, [, v]) => total + v, 0);
+  const sums = new Map(series.map((one) => [one, sum(one)]));
+  series.sort((a, b) => (sums.get(b) ?? 0) - (sums.get(a) ?? 0));
 }
 
 /** Puts a 0 into every bin of the range that has no row. */

@@ -78,7 +78,7 @@ function Known({ id }: { id: EntityId }) {
         </div>
         <nav className="tabs" aria-label="Parts">
           {TABS.map(([key, label]) => (
-            <Link key={label} to="/entities/$kind" params={params} search={{ name: id.name, namespace: id.namespace, tab: key }} className="tab" aria-current={tab === (key ?? 'overview') ? 'page' : undefined} replace>
+            <Link key={label} to="/entities/$kind" params={params} search={{ name: id.name, namespace: id.namespace, tab: key }} className="tab" activeOptions={{ exact: true, includeSearch: true }} aria-current={tab === (key ?? 'overview') ? 'page' : undefined} replace>
               {label}
               {key === 'alerts' && raised.length > 0 && <span className="count">{raised.length}</span>}
             </Link>

@@ -347,7 +347,7 @@ function Tables() {
                     </td>
                     <td style={{ textAlign: 'right' }}>{rows.toLocaleString('en-US')}</td>
                     <td style={{ textAlign: 'right' }}>{seconds === null ? '–' : `${compact(rows / seconds)}/s`}</td>
-                    <td style={{ textAlign: 'right' }}>{kept === undefined ? '–' : bytes(kept.bytes)}</td>
+                    <td style={{ textAlign: 'right' }}>{kept === undefined ? '–' : kept.bytes === 0 ? <span className="faint">in memory</span> : bytes(kept.bytes)}</td>
                   </tr>
                 );
               })}

@@ -9,6 +9,7 @@ import { healthQuery, schemaQuery } from '../../api/queries';
 import type { Json } from '../../api/types';
 import { JsonTree } from '../../components/JsonTree';
 import { Bars, QueryPanel, Spark, Tile } from '../../components/Panel';
+import { RowsTable } from '../../components/RowsTable';
 import { PageHead } from '../../components/ScopeBar';
 import { TimeChart } from '../../components/TimeChart';
 import { CopyButton, Empty, ErrorNotice, Skeleton, Time, Tip } from '../../components/ui';
@@ -75,6 +76,8 @@ function Arriving() {
   }, [described]);
   const stored = (health?.tables ?? []).filter((t) => t.rows > 0);
   const union = stored.length === 0 ? null : `union withsource=Table ${stored.map((t) => columnName(t.name)).join(', ')}`;
+  const others = stored.filter((t) => !OWN.has(t.name));
+  const watched = others.length === 0 ? null : `union withsource=Table ${others.map((t) => columnName(t.name)).join(', ')}`;
   const latest = useKql(union === null ? null : `${union}\n| summarize Latest = max(TimeGenerated) by Table`, { timespan: null, every: 30_000 });
   const volume = useKql(union === null ? null : `${union}\n| summarize Rows = count() by Table, bin(TimeGenerated, ${bin})\n| sort by TimeGenerated asc`, { every: 30_000 });
   const lag = useKql(union === null ? null : `${union}\n| where isnotnull(_TimeReceived)\n| summarize Lag = percentile((_TimeReceived - TimeGenerated) / 1s, 95) by Table`);
@@ -92,6 +95,8 @@ function Arriving() {
   }
   const ends = rangeEnds(range, now);
   const seconds = ends === undefined ? null : (ends[1] - ends[0]) / 1000;
+  // On whole bins, so that the query stays the same for a while.
+  const began = ends === undefined ? 0 : Math.floor(ends[0] / (binSeconds(bin) * 1000)) * binSeconds(bin) * 1000;
   const at = new Map(objects(latest.data).map((row) => [text(row['Table']), text(row['Latest'])]));
   const lags = new Map(objects(lag.data).map((row) => [text(row['Table']), number(row['Lag'])]));
   const byTable = new Map<string, Json[][]>();
@@ -163,7 +168,7 @@ function Arriving() {
                   <td style={{ textAlign: 'right' }}>{seconds === null ? '–' : `${compact(row.arrived / seconds)}/s`}</td>
                   <td style={{ textAlign: 'right' }}>{behind === undefined ? '–' : behind < 1 ? '<1 s' : behind < 120 ? `${Math.round(behind)} s` : `${Math.round(behind / 60)} min`}</td>
                   <td style={{ textAlign: 'right' }}>
-                    {bytes(row.bytes)}
+                    {row.bytes === 0 ? <span className="faint">in memory</span> : bytes(row.bytes)}
                     <div className="faint">{row.rows.toLocaleString('en-US')} rows</div>
                   </td>
                 </tr>
@@ -171,6 +176,25 @@ function Arriving() {
             })}
           </tbody>
         </table>
+      </div>
+      <div className="panels">
+        {watched !== null && ends !== undefined && (
+          <QueryPanel
+            title="Unusual volume"
+            about="Tables that brought far more or far fewer rows than is usual for them in this range"
+            span={12}
+            query={`${watched}
+| make-series Rows = count() on TimeGenerated from datetime(${new Date(began).toISOString()}) to datetime(${new Date(began + (ends[1] - ends[0])).toISOString()}) step ${bin} by Table
+| extend (Flag, Score, Usual) = series_decompose_anomalies(Rows, 2.5)
+| mv-expand TimeGenerated to typeof(datetime), Rows to typeof(long), Flag to typeof(long), Usual to typeof(real)
+| where Flag != 0
+| project When = TimeGenerated, Table, Rows, Usual = round(Usual, 1), What = iff(Flag > 0, "more than usual", "fewer than usual")
+| top 30 by When desc`}
+            empty="Nothing unusual in this range."
+          >
+            {(answer) => <RowsTable answer={answer} limit={8} />}
+          </QueryPanel>
+        )}
       </div>
       <p className="muted">
         <b>Lag</b>: from the time in an event to its arrival here, 95th percentile. <b>Stored</b>: on disk, compressed.

@@ -12,7 +12,8 @@ use taffrail_kql::types::Type;
 
 use super::calendar::{self, DAY, Date, HOUR, MICROSECOND, MILLISECOND, MINUTE, SECOND};
 use super::call::Call;
-use super::declare::{Scalar, custom, kernel, many, optional, plain};
+use super::declare::{Scalar, custom, kernel, optional, plain};
+use super::parse;
 
 use Param::{Integer, Is, Number};
 
@@ -146,8 +147,8 @@ pub static FUNCTIONS: &[Scalar] = &[
     kernel(
         "make_datetime",
         "make_datetime(year, month, day, hour, minute, second) → datetime",
-        "A date of its parts.",
-        many(&[Number], Number, Type::DateTime),
+        "A date of its parts, or of a text.",
+        custom(make_datetime_types),
         make_datetime,
     ),
     kernel(
@@ -346,6 +347,10 @@ fn datetime_diff(c: &Call<'_>) -> Result<ArrayRef> {
 }
 
 fn make_datetime(c: &Call<'_>) -> Result<ArrayRef> {
+    if c.ty(0) == Type::String {
+        let text = c.text(0)?;
+        return c.longs(|i| parse::datetime(text.get(i)?));
+    }
     let parts = (0..c.count().min(5)).map(|n| c.long(n)).collect::<Result<Vec<_>>>()?;
     let second = if c.count() > 5 { Some(c.real(5)?) } else { None };
     if c.count() == 1 {
@@ -364,8 +369,34 @@ fn make_datetime(c: &Call<'_>) -> Result<ArrayRef> {
     })
 }
 
+fn make_datetime_types(args: &[Argument<'_>]) -> std::result::Result<Resolved, ArgumentError> {
+    if let [one] = args
+        && matches!(one.ty, Type::String | Type::DateTime)
+    {
+        return Ok(Resolved::one(vec![one.ty], Type::DateTime));
+    }
+    let mut params = Vec::with_capacity(args.len());
+    for (index, arg) in args.iter().enumerate() {
+        if !arg.ty.is_numeric() && arg.ty != Type::Dynamic {
+            return Err(ArgumentError {
+                argument: Some(index),
+                message: format!("expected a number, got {}", arg.ty),
+            });
+        }
+        params.push(if index == 5 { Type::Real } else { Type::Long });
+    }
+    if !(1..=6).contains(&args.len()) {
+        return Err(ArgumentError {
+            argument: None,
+            message: "expected year, month, day and perhaps hour, minute, second".to_owned(),
+        });
+    }
+    Ok(Resolved::one(params, Type::DateTime))
+}
+
 fn make_timespan_types(args: &[Argument<'_>]) -> std::result::Result<Resolved, ArgumentError> {
     let params = match args.len() {
+        1 if args.iter().all(|arg| arg.ty == Type::String) => vec![Type::String],
         2 => vec![Type::Long, Type::Long],
         3 => vec![Type::Long, Type::Long, Type::Real],
         4 => vec![Type::Long, Type::Long, Type::Long, Type::Real],
@@ -380,6 +411,10 @@ fn make_timespan_types(args: &[Argument<'_>]) -> std::result::Result<Resolved, A
 }
 
 fn make_timespan(c: &Call<'_>) -> Result<ArrayRef> {
+    if c.count() == 1 {
+        let text = c.text(0)?;
+        return c.longs(|i| parse::timespan(text.get(i)?));
+    }
     let first = usize::from(c.count() == 4);
     let days = if first == 1 { Some(c.long(0)?) } else { None };
     let (hours, minutes) = (c.long(first)?, c.long(first + 1)?);

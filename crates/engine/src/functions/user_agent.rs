@@ -27,6 +27,7 @@ pub static FUNCTIONS: &[Scalar] = &[kernel(
 
 fn types(args: &[Argument<'_>]) -> std::result::Result<Resolved, ArgumentError> {
     match args {
+        [_] => Ok(Resolved::one(vec![Type::String], Type::Dynamic)),
         [_, target] if matches!(target.ty, Type::String | Type::Dynamic) => Ok(Resolved::one(vec![Type::String, target.ty], Type::Dynamic)),
         [_, _] => Err(ArgumentError {
             argument: Some(1),
@@ -34,7 +35,7 @@ fn types(args: &[Argument<'_>]) -> std::result::Result<Resolved, ArgumentError> 
         }),
         _ => Err(ArgumentError {
             argument: None,
-            message: "expected a user agent and what to look for".to_owned(),
+            message: "expected a user agent and perhaps what to look for".to_owned(),
         }),
     }
 }
@@ -241,10 +242,12 @@ fn write_device(text: &str, out: &mut String) {
 }
 
 fn parse_user_agent(c: &Call<'_>) -> Result<ArrayRef> {
-    let (agent, targets) = (c.text(0)?, c.value(1)?);
+    let agent = c.text(0)?;
+    let targets = if c.count() > 1 { Some(c.value(1)?) } else { None };
     c.texts(|i, out| {
         let text = agent.get(i)?;
-        let targets: Vec<String> = match targets.get(i) {
+        let targets: Vec<String> = match targets.map_or(Datum::String("all"), |targets| targets.get(i)) {
+            Datum::String("all") => ["browser", "os", "device"].map(str::to_owned).to_vec(),
             Datum::String(target) => vec![target.to_owned()],
             Datum::Dynamic(array) => match json::elements(array) {
                 Some(elements) => elements.map(|target| json::as_text(target).into_owned()).collect(),

@@ -279,11 +279,13 @@ fn rfc(text: &str) -> Option<i64> {
 fn slashed(text: &str) -> Option<i64> {
     let mut c = Cursor::new(text);
     let (first, digits) = c.digits(1, 4)?;
-    if !c.eat(b'/') {
+    // Month, day, year may have hyphens too: `01-31-2022`.
+    let separator = if digits <= 2 && c.peek() == Some(b'-') { b'-' } else { b'/' };
+    if !c.eat(separator) {
         return None;
     }
     let (second, _) = c.digits(1, 2)?;
-    if !c.eat(b'/') {
+    if !c.eat(separator) {
         return None;
     }
     let date = if digits == 4 {

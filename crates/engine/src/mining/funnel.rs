@@ -159,10 +159,12 @@ fn read(
     Ok(bytes)
 }
 
-/// `funnel_sequence`: by bin of time, the state before and the state after.
+/// `funnel_sequence`: by bin of time, and by the state before and the state after, or one of them alone.
 pub(super) fn sequence(job: &Job) -> Answer<Rows> {
     let funnel = Funnel::new(job)?;
     let window = number(job.args.get(4));
+    let alone = number(job.args.get(5));
+    let (by_prev, by_next) = (alone != 2, alone != 1);
     let mut found: BTreeMap<(i64, Option<u32>, Option<u32>), BTreeSet<usize>> = BTreeMap::new();
     for (number, (_, events)) in funnel.ids.iter().enumerate() {
         if number % 1024 == 0 {
@@ -183,6 +185,7 @@ pub(super) fn sequence(job: &Job) -> Answer<Rows> {
             let after = events.get(*end + 1..).unwrap_or_default();
             let next = after.iter().map(|event| event.state).find(|state| Some(*state) != own(*end));
             let at = events.get(start).map_or(funnel.begins, |event| event.at);
+            let (prev, next) = (prev.filter(|_| by_prev), next.filter(|_| by_next));
             found.entry((funnel.bin(at), prev, next)).or_default().insert(number);
         }
     }
@@ -200,13 +203,16 @@ pub(super) fn sequence(job: &Job) -> Answer<Rows> {
         let samples: Vec<&str> = (ids.iter().take(SAMPLES))
             .filter_map(|number| funnel.ids.get(*number).map(|(id, _)| id.as_str()))
             .collect();
-        vec![
-            time(job, bin),
-            shown(prev),
-            shown(next),
-            ScalarValue::Int64(i64::try_from(ids.len()).ok()),
-            ScalarValue::Utf8View(Some(format!("[{}]", samples.join(",")))),
-        ]
+        let mut row = vec![time(job, bin)];
+        if by_prev {
+            row.push(shown(prev));
+        }
+        if by_next {
+            row.push(shown(next));
+        }
+        row.push(ScalarValue::Int64(i64::try_from(ids.len()).ok()));
+        row.push(ScalarValue::Utf8View(Some(format!("[{}]", samples.join(",")))));
+        row
     });
     Ok(rows.collect())
 }

@@ -107,8 +107,18 @@ impl Binder<'_> {
             Some(ast::OperatorKind::As { name }) => Some(name.text.clone()),
             _ => None,
         };
+        self.beside.clear();
         match self.pipe(source.as_deref(), operators, expr.span, scope)? {
-            Piped::Table(rel) => Ok(vec![self.table_answer(name, rel)]),
+            Piped::Table(rel) => {
+                let mut tables = vec![self.table_answer(name, rel)];
+                // a plugin that stands last may have more to say
+                if let Some(ast::OperatorKind::Evaluate { .. }) = operators.last().map(|operator| &operator.kind) {
+                    for rel in std::mem::take(&mut self.beside) {
+                        tables.push(self.table_answer(None, rel));
+                    }
+                }
+                Ok(tables)
+            }
             Piped::Graph(_) => {
                 let problem = Diagnostic::error(Code::Semantic, expr.span, "the query gives a graph, and graphs cannot be shown")
                     .with_help("end it in graph-match, graph-shortest-paths or graph-to-table");

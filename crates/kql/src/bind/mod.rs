@@ -162,6 +162,8 @@ pub(crate) struct Binder<'a> {
     pub(crate) left_out: Vec<String>,
     /// Views and stored functions being bound, outermost first: a name that comes again is a cycle
     expanding: Vec<String>,
+    /// Tables that the plugin bound last gives behind its first
+    beside: Vec<Rel>,
     /// The text being bound is a plugin's own, not a person's
     in_template: bool,
     /// Where the text of another source (view, stored function) is used: its own spans mean nothing in this query
@@ -190,6 +192,7 @@ impl<'a> Binder<'a> {
             absent: Vec::new(),
             left_out: Vec::new(),
             expanding: Vec::new(),
+            beside: Vec::new(),
             in_template: false,
             foreign: None,
             poisoned: HashSet::new(),

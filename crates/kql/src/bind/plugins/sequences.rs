@@ -113,15 +113,31 @@ impl Binder<'_> {
             OperatorArg::Expr(self.states(sequence, call)?),
             OperatorArg::Expr(self.constant_of(window, step_type, call)?),
         ];
-        let rows = self.funnel_rows(call, input, &id, &timeline, &state)?;
-        let columns = vec![
-            self.column(timeline.name, timeline.ty),
-            self.column("prev", state.ty),
-            self.column("next", state.ty),
-            self.column("dcount", Type::Long),
-            self.column("samples", Type::Dynamic),
-        ];
-        Ok(self.table_operator("funnel_sequence", rows, args, columns, call))
+        // by both states around the sequence, and in further tables by either alone
+        let mut tables = Vec::with_capacity(3);
+        for (index, around) in [&["prev", "next"][..], &["prev"], &["next"]].into_iter().enumerate() {
+            let source = if index == 0 { input.clone() } else { self.fresh(input) };
+            let renamed = |column: &Column| {
+                let place = input.columns.iter().position(|own| own.id == column.id);
+                place.and_then(|place| source.columns.get(place)).cloned()
+            };
+            let (Some(id), Some(timeline), Some(state)) = (renamed(&id), renamed(&timeline), renamed(&state)) else {
+                return Err(Reported);
+            };
+            let rows = self.funnel_rows(call, &source, &id, &timeline, &state)?;
+            let mut columns = vec![self.column(timeline.name, timeline.ty)];
+            for name in around {
+                columns.push(self.column(*name, state.ty));
+            }
+            columns.push(self.column("dcount", Type::Long));
+            columns.push(self.column("samples", Type::Dynamic));
+            let mut args = args.clone();
+            args.push(OperatorArg::Value(Value::Long(i64::try_from(index).unwrap_or(0))));
+            tables.push(self.table_operator("funnel_sequence", rows, args, columns, call));
+        }
+        let first = tables.remove(0);
+        self.beside = tables;
+        Ok(first)
     }
 
     pub(super) fn funnel_sequence_completion(&mut self, call: &Call<'_>, input: &Rel) -> Bound<Rel> {

@@ -121,7 +121,7 @@ pub static PLUGINS: &[Plugin] = &[
     plugin(
         "funnel_sequence",
         "evaluate funnel_sequence(id, timeline, start, end, maxStep, bin, state, sequence) → timeline, prev, next, dcount: long, samples: dynamic",
-        "Ids that went through states in this order, by the states before and after.",
+        "Ids that went through states in this order, by the states before and after; as further tables by each of them alone.",
         |binder, call, input| binder.funnel_sequence(call, input),
     ),
     plugin(
@@ -179,7 +179,7 @@ pub static PLUGINS: &[Plugin] = &[
     plugin(
         "preview",
         "evaluate preview(rows)",
-        "Some of the rows; the reference's second table, their number, is 'count'.",
+        "Some of the rows, and as a second table how many there are.",
         |binder, call, input| binder.preview(call, input),
     ),
     plugin(

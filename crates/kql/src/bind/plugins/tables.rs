@@ -70,7 +70,7 @@ impl Binder<'_> {
         self.template(new_parts(call), input, "T | count", vec!["EstimatedRowsCount".to_owned()])
     }
 
-    /// Some rows.
+    /// Some rows, and as a second table how many there are.
     pub(super) fn preview(&mut self, call: &Call<'_>, input: &Rel) -> Bound<Rel> {
         let args = self.positional(call, 1, 1)?;
         let [rows] = args.as_slice() else { return Err(Reported) };
@@ -80,7 +80,11 @@ impl Binder<'_> {
         let place = self.place(call.span);
         parts.constant("rows", Expr::literal(Value::Long(rows), place));
         let names = input.columns.iter().map(|column| column.name.clone()).collect();
-        self.template(parts, input, "T | take rows", names)
+        let counted = self.fresh(input);
+        let counted = self.template(new_parts(call), &counted, "T | count", vec!["Count".to_owned()])?;
+        let rows = self.template(parts, input, "T | take rows", names)?;
+        self.beside = vec![counted];
+        Ok(rows)
     }
 
     /// One schema from the rows of several.

@@ -284,3 +284,92 @@ async fn limits_hold() {
     assert!(matches!(error, QueryError::Memory { .. }), "{error}");
     assert!(error.to_string().contains("memory limit"), "{error}");
 }
+
+/// Values of query parameters come as texts, and are read as the literals they are, or as the declared type.
+#[tokio::test]
+async fn query_parameters_are_literals() {
+    let text = |name: &str, value: &str| (name.to_owned(), taffrail_kql::Value::String(value.to_owned()));
+    let request = QueryRequest {
+        parameters: vec![
+            text("since", "datetime(2026-01-01)"),
+            text("wide", "timespan(2h)"),
+            text("names", "dynamic(['a', 'b'])"),
+            text("quoted", "'it''s'"),
+            text("plain", "a'; b"),
+            text("count", "-5"),
+            text("bare", "2026-01-02"),
+        ],
+        ..request()
+    };
+    let query = "declare query_parameters (since: datetime, wide: timespan, names: dynamic, quoted: string, plain: string, count: long, \
+                 bare: datetime, rest: real = 1.5);\nprint since, wide, names[1], plain, count, bare, rest";
+    let result = engine().query(query, &request).await.unwrap();
+    let rows: Vec<_> = result.rows().collect();
+    assert_eq!(
+        serde_json::to_value(&rows).unwrap(),
+        serde_json::json!([["2026-01-01T00:00:00Z", "02:00:00", "b", "a'; b", -5, "2026-01-02T00:00:00Z", 1.5]])
+    );
+}
+
+/// Time on a processor that this thread has taken, where the system tells.
+fn processor_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanos = text.split(' ').next().and_then(|nanos| nanos.parse().ok());
+    Duration::from_nanos(nanos.unwrap_or_default())
+}
+
+/// What text to bound query, and bound query to plan, cost. Prints figures: run it optimised, with `--ignored --nocapture`.
+#[tokio::test]
+#[ignore = "prints figures, decides nothing"]
+async fn the_front_in_processor_time() {
+    let engine = engine();
+    let mut lines = "Requests\n".to_owned();
+    for n in 0..99 {
+        writeln!(
+            lines,
+            "| extend c{n} = iff(Code > {n} and Verb has 'x{n}', tostring(Body.a{n}), strcat(Verb, '-', {n}))"
+        )
+        .unwrap();
+    }
+    let mut wheres = "Requests\n".to_owned();
+    for n in 0..300 {
+        writeln!(wheres, "| where Code != {n}").unwrap();
+    }
+    let mut steps = "Requests\n".to_owned();
+    for n in 0..75 {
+        writeln!(
+            steps,
+            "| where Code != {n}\n| extend c{n} = Code + {n}\n| project-away c{n}\n| where Verb != 'v{n}'"
+        )
+        .unwrap();
+    }
+    let listed = "Requests | where Bytes in ((range x from 1 to 100000 step 1)) | count".to_owned();
+    let detection = "let window = 1h; let people = Requests | where Verb == 'get' | summarize n = count() by User;\n\
+                     Requests | where TimeGenerated > ago(window) and Code >= 400 | join kind=leftouter people on User\n\
+                     | extend image = tostring(Body.spec.containers[0].image) | where image has 'nginx'\n\
+                     | summarize first = min(TimeGenerated), images = make_set(image) by User, n | top 10 by n"
+        .to_owned();
+    for (name, text) in [
+        ("a detection", &detection),
+        ("99 extends", &lines),
+        ("300 wheres", &wheres),
+        ("300 operators", &steps),
+        ("in 100,000", &listed),
+    ] {
+        let times = if name == "in 100,000" { 1 } else { 5 };
+        let start = processor_time();
+        for _ in 0..times {
+            engine.compile(text, &request()).unwrap();
+        }
+        let bound = processor_time();
+        for _ in 0..times {
+            engine.explain(text, &request()).await.unwrap();
+        }
+        let planned = processor_time();
+        println!(
+            "{name}: {:?} to bind, {:?} to bind and plan",
+            (bound - start) / times,
+            (planned - bound) / times
+        );
+    }
+}

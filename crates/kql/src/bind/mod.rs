@@ -256,7 +256,10 @@ impl<'a> Binder<'a> {
 
     pub(crate) fn rel(&self, kind: RelKind, columns: Vec<Column>, serialized: bool, span: Span) -> Rel {
         Rel {
-            kind,
+            kind: match kind {
+                RelKind::Project { input, exprs } => self.one_projection(input, exprs),
+                kind => kind,
+            },
             columns,
             serialized,
             span: self.place(span),

@@ -1,9 +1,11 @@
 //! `project` and its kin, `extend`, `serialize`: exactly these columns.
 
+use std::collections::{HashMap, HashSet};
+
 use super::expr::Ctx;
 use super::naming::unique;
 use super::{Binder, Bound, Reported, Scope, suggest};
-use crate::bound::{Column, Expr, ExprKind, PathStep, Rel, RelKind};
+use crate::bound::{Column, ColumnId, Expr, ExprKind, PathStep, Rel, RelKind};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::syntax::ast;
 use crate::types::{Type, Value};
@@ -153,6 +155,42 @@ impl Binder<'_> {
             exprs,
         };
         Ok(self.rel(kind, columns, serialized, span))
+    }
+
+    /// A projection of a projection as one, so that a chain of `extend` and its like is one step of the plan: where no value
+    /// of the lower one is part of a larger expression, or needed twice.
+    pub(crate) fn one_projection(&self, input: Box<Rel>, exprs: Vec<Expr>) -> RelKind {
+        let RelKind::Project { exprs: lower, .. } = &input.kind else {
+            return RelKind::Project { input, exprs };
+        };
+        let by_id: HashMap<ColumnId, &Expr> = input.columns.iter().map(|column| column.id).zip(lower).collect();
+        let simple = |expr: &Expr| matches!(expr.kind, ExprKind::Column(_));
+        let mut used: HashSet<ColumnId> = HashSet::new();
+        let fits = exprs.iter().all(|expr| match &expr.kind {
+            ExprKind::Column(id) => match by_id.get(id) {
+                Some(below) => simple(below) || used.insert(*id),
+                None => false,
+            },
+            // Columns that the lower one only hands on keep their ids.
+            _ => expr
+                .columns()
+                .iter()
+                .all(|id| matches!(by_id.get(id).map(|below| &below.kind), Some(ExprKind::Column(own)) if own == id)),
+        });
+        if !fits || exprs.iter().chain(lower).any(|expr| self.has_window(expr)) {
+            return RelKind::Project { input, exprs };
+        }
+        let exprs = exprs
+            .into_iter()
+            .map(|expr| match &expr.kind {
+                ExprKind::Column(id) => by_id.get(id).map_or_else(|| expr.clone(), |below| (*below).clone()),
+                _ => expr,
+            })
+            .collect();
+        match input.kind {
+            RelKind::Project { input, .. } => RelKind::Project { input, exprs },
+            kind => kind,
+        }
     }
 
     pub(crate) fn project(&mut self, items: &[ast::NamedExpr], input: Rel, span: Span, scope: &Scope) -> Bound<Rel> {

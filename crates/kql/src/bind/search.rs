@@ -259,11 +259,25 @@ impl Binder<'_> {
         let mut parts = Vec::new();
         self.searched_tables(tables, "find_arg", operator.span, &mut parts, scope)?;
         if let Some(predicate) = predicate {
+            // A table that has none of the columns of the predicate is left out.
+            let mut mentioned = Vec::new();
+            names_in(predicate, &mut mentioned);
+            if !has_terms(predicate) && parts.iter().any(|part| mentioned.iter().any(|name| has_column(part, name))) {
+                parts.retain(|part| mentioned.iter().any(|name| has_column(part, name)));
+            }
             parts = self.filtered_parts(parts, scope, |binder, ctx| binder.search_predicate(predicate, false, ctx))?;
         }
         // What the query names is shown; without `project`, the columns of the predicate and a bag of the others.
         let smart = project_smart || project.is_empty();
-        let mut shown: Vec<String> = project.iter().map(|(name, _)| name.text.clone()).collect();
+        let written = |name: &str| {
+            if name == "pack_all()" {
+                "pack_".to_owned()
+            } else {
+                name.to_owned()
+            }
+        };
+        let mut shown: Vec<String> = project.iter().map(|(name, _)| written(&name.text)).collect();
+        let asked: BTreeMap<&str, Type> = project.iter().filter_map(|(name, ty)| Some((name.text.as_str(), (*ty)?))).collect();
         if smart {
             let mut mentioned = Vec::new();
             if let Some(predicate) = predicate {
@@ -294,12 +308,13 @@ impl Binder<'_> {
             .collect();
         let mut projected = Vec::with_capacity(parts.len());
         for part in parts {
-            let part = self.found(part, &shown, &widths, packed, operator.span)?;
+            let part = self.found(part, &shown, (&widths, &asked), packed, operator.span)?;
             projected.push(part);
         }
         let rel = self.united(projected, Some(&source), false, operator.span);
         for name in project {
-            let known = name.0.text == "pack_" || rel.columns.iter().any(|column| column.name.starts_with(&name.0.text));
+            let known = matches!(name.0.text.as_str(), "pack_" | "pack_all()")
+                || rel.columns.iter().any(|column| column.name.starts_with(&name.0.text));
             if !known {
                 let names: Vec<&str> = rel.columns.iter().map(|column| column.name.as_str()).collect();
                 let problem = super::suggest::unknown("column", &name.0.text, name.0.span, names);
@@ -309,14 +324,33 @@ impl Binder<'_> {
         Ok(rel)
     }
 
-    fn found(&mut self, part: Part, shown: &[String], widths: &BTreeMap<&str, Type>, packed: bool, span: Span) -> Bound<Part> {
+    fn found(
+        &mut self,
+        part: Part,
+        shown: &[String],
+        (widths, asked): (&BTreeMap<&str, Type>, &BTreeMap<&str, Type>),
+        packed: bool,
+        span: Span,
+    ) -> Bound<Part> {
         let place = self.place(span);
         let mut columns = Vec::new();
         let mut exprs = Vec::new();
         for name in shown {
             if let Some(column) = part.rel.columns.iter().find(|column| column.name == *name) {
-                let ty = widths.get(name.as_str()).copied().unwrap_or(column.ty);
-                exprs.push(cast(Expr::column(column, place), ty));
+                let value = self.column_use(column, span)?;
+                let (value, ty) = match asked.get(name.as_str()) {
+                    // `name: type`: converted, not only widened.
+                    Some(ty) if *ty != column.ty => {
+                        let function = self.needed(FunctionKind::Scalar, super::typing::conversion(*ty), span)?;
+                        (self.catalog_call(function, vec![value], &[], span, span)?, *ty)
+                    }
+                    Some(ty) => (value, *ty),
+                    None => {
+                        let ty = widths.get(name.as_str()).copied().unwrap_or(column.ty);
+                        (cast(value, ty), ty)
+                    }
+                };
+                exprs.push(value);
                 columns.push(self.column(name.clone(), ty));
             }
         }
@@ -343,6 +377,21 @@ impl Binder<'_> {
             source: part.source,
             rel: self.rel(kind, columns, false, span),
         })
+    }
+}
+
+/// Whether a predicate looks for a term in any column.
+fn has_terms(predicate: &ast::Expr) -> bool {
+    match &predicate.kind {
+        Ast::Literal(_) | Ast::Star => true,
+        Ast::Binary {
+            op: BinaryOp::And | BinaryOp::Or,
+            left,
+            right,
+        } => has_terms(left) || has_terms(right),
+        Ast::Binary { left, .. } => matches!(left.kind, Ast::Star),
+        Ast::Call { arguments, .. } => arguments.is_empty() || arguments.iter().any(|argument| has_terms(&argument.value)),
+        _ => false,
     }
 }
 

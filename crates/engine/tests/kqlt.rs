@@ -347,7 +347,7 @@ async fn the_front_in_processor_time() {
     let detection = "let window = 1h; let people = Requests | where Verb == 'get' | summarize n = count() by User;\n\
                      Requests | where TimeGenerated > ago(window) and Code >= 400 | join kind=leftouter people on User\n\
                      | extend image = tostring(Body.spec.containers[0].image) | where image has 'nginx'\n\
-                     | summarize first = min(TimeGenerated), images = make_set(image) by User, n | top 10 by n"
+                     | summarize begin = min(TimeGenerated), images = make_set(image) by User, n | top 10 by n"
         .to_owned();
     for (name, text) in [
         ("a detection", &detection),

@@ -57,7 +57,18 @@ for (const theme of ['light', 'dark']) {
     await see('entity-account', `/entities/account?t=${range}&name=bob%40shop.example`);
     await see('entity-namespace', `/entities/namespace?t=${range}&name=shop`);
     await see('entity-timeline', `/entities/account?t=${range}&name=bob%40shop.example&tab=timeline`, '.stream li, .panel-said');
-    await see('hunting', `/hunting?t=${range}`);
+    if (!only || only.includes('hunting')) {
+      await page.goto(`${url}/hunting?t=${range}`);
+      await page.waitForSelector('.table tbody tr, .empty');
+      const all = page.getByRole('button', { name: 'Run all' });
+      if (await all.isEnabled()) {
+        await all.click();
+        await page.waitForFunction(() => !/not asked/.test(document.querySelector('.table')?.textContent ?? '') && document.querySelectorAll('.table .spinner').length === 0, undefined, { timeout: 60_000 }).catch(() => problems.push('not every hunting query was answered'));
+        await page.locator('tr', { has: page.locator('[data-testid=results] b') }).locator('.link').first().click();
+      }
+      await panels();
+      await shot('hunting');
+    }
     await see('workbooks', '/workbooks', '.gallery a, .empty');
     for (const id of ['kubernetes-audit', 'rbac-changes', 'identities', 'workloads', 'security-posture', 'control-plane', 'sources-health', 'soc-efficiency', 'mitre-coverage']) await see(`workbook-${id}`, `/workbooks/${id}?t=${range}`);
     await see('workbook-edit', `/workbooks/rbac-changes?t=${range}&edit=yes`);

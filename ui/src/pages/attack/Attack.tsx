@@ -4,6 +4,7 @@ import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { BookOpenText, Database, X, Zap } from 'lucide-react';
 import { useMemo } from 'react';
 import { number, objects, text, useKql } from '../../api/kql';
+import { libraryQuery } from '../../api/library';
 import { healthQuery, rulesQuery } from '../../api/queries';
 import { SeverityMark } from '../../components/marks';
 import { PageHead } from '../../components/ScopeBar';
@@ -11,6 +12,7 @@ import { ErrorNotice, Skeleton } from '../../components/ui';
 import { tacticName, techniqueName } from '../../lib/attack';
 import { arrives, belongs, coverage, type Known } from '../../lib/coverage';
 import { useKeys, useTitle } from '../../lib/hooks';
+import { readHunt } from '../../lib/hunting';
 import { literal } from '../../lib/kql';
 import { ATTACK, LOGS, TACTICS, THREAT_MATRIX } from '../../lib/matrices';
 
@@ -157,6 +159,9 @@ function Cell({ technique, color, chosen, onChoose }: { technique: Known; color:
 
 function Side({ technique, filled, onClose }: { technique: Known; filled: ReadonlySet<string>; onClose: () => void }) {
   const rules = technique.rules.map((rule) => literal(rule.id)).join(', ');
+  const { data: library } = useQuery(libraryQuery('hunting'));
+  const ids = technique.attack ?? [technique.id];
+  const hunts = (library ?? []).map((item) => readHunt(item.id, item.name, item.description, item.body)).filter((hunt) => hunt.techniques.some((t) => ids.some((id) => belongs(id, t))));
   return (
     <aside className="pane" aria-label={technique.name}>
       <header>
@@ -207,6 +212,17 @@ function Side({ technique, filled, onClose }: { technique: Known; filled: Readon
             </div>
           </>
         )}
+      </section>
+      <section>
+        <h3>
+          Hunting queries <span className="count">{hunts.length}</span>
+        </h3>
+        {hunts.length === 0 && <p className="muted">None looks for it.</p>}
+        {hunts.slice(0, 12).map((hunt) => (
+          <Link key={hunt.id} to="/hunting" search={{ id: hunt.id }}>
+            {hunt.name}
+          </Link>
+        ))}
       </section>
       <section>
         <h3>Logs that show it</h3>

@@ -145,9 +145,9 @@ export function Hunting() {
                   <thead>
                     <tr>
                       <th>Query</th>
-                      <th style={{ width: 200 }}>ATT&amp;CK</th>
-                      <th style={{ width: 110, textAlign: 'right' }}>Results</th>
+                      <th style={{ width: 84, textAlign: 'right' }}>Results</th>
                       <th style={{ width: 150 }}>Course</th>
+                      <th style={{ width: 180 }}>ATT&amp;CK</th>
                       <th style={{ width: 44 }} aria-label="Run" />
                     </tr>
                   </thead>
@@ -166,17 +166,17 @@ export function Hunting() {
                           >
                             <b>{hunt.name}</b>
                           </button>
-                          <div className="muted ellipsis" style={{ maxWidth: 560 }}>
+                          <div className="muted ellipsis" style={{ maxWidth: chosen === undefined ? 560 : 330 }}>
                             {plainText(hunt.description)}
                           </div>
-                        </td>
-                        <td>
-                          <Techniques tactics={hunt.tactics} techniques={hunt.techniques} max={2} />
                         </td>
                         <td style={{ textAlign: 'right' }} className="number" data-testid="results">
                           {found.asking ? <span className="spinner" style={{ display: 'inline-block' }} role="status" aria-label="Asking" /> : found.error !== null ? <Tip text={found.error}><span tabIndex={0} style={{ color: 'var(--danger)' }}>failed</span></Tip> : found.count === null ? <span className="faint">not asked</span> : found.count === 0 ? <span className="faint">0</span> : <b>{found.count.toLocaleString('en-US')}</b>}
                         </td>
                         <td>{wanted.includes(hunt.id) && (found.count ?? 0) > 0 ? <Course hunt={hunt} bin={bin} count={found.count ?? 0} earlier={earlier} /> : null}</td>
+                        <td>
+                          <Techniques tactics={hunt.tactics} techniques={hunt.techniques} max={2} />
+                        </td>
                         <td>
                           <Tip text="Run it">
                             <button

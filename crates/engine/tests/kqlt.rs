@@ -311,6 +311,62 @@ async fn query_parameters_are_literals() {
     );
 }
 
+/// Files that a test may read.
+struct Files;
+
+impl taffrail_engine::ExternalSource for Files {
+    fn read<'a>(&'a self, uri: &'a str, _: usize) -> taffrail_engine::Reading<'a> {
+        Box::pin(async move {
+            Ok(match uri {
+                "https://x/a.csv" => b"name,n,at\n\"a, b\",5,2026-01-01\nc,,nothing\n".to_vec(),
+                "https://x/b.psv" => b"p|7|2026-01-02".to_vec(),
+                "https://x/c.jsonl" => b"{\"name\":\"j\",\"n\":1}\n[{\"name\":{\"k\":1},\"n\":\"2\",\"at\":\"2026-01-03\"}]".to_vec(),
+                "https://x/d.txt" => b"one\ntwo\n".to_vec(),
+                _ => return Err("it is not there".to_owned()),
+            })
+        })
+    }
+}
+
+/// `externaldata` reads what the engine was given to read from, in each text format.
+#[tokio::test]
+async fn external_data_is_read_where_it_is_allowed() {
+    let engine = engine().with_external(Arc::new(Files));
+    let columns = "(name: string, n: long, at: datetime)";
+    let cases = [
+        (
+            format!("externaldata{columns}[@'https://x/a.csv;key'] with (ignoreFirstRecord=true)"),
+            serde_json::json!([["a, b", 5, "2026-01-01T00:00:00Z"], ["c", null, null]]),
+        ),
+        (
+            format!("externaldata{columns}['https://x/b.psv']"),
+            serde_json::json!([["p", 7, "2026-01-02T00:00:00Z"]]),
+        ),
+        (
+            format!("externaldata{columns}['https://x/c.jsonl'] with (format='multijson')"),
+            serde_json::json!([["j", 1, null], ["{\"k\":1}", 2, "2026-01-03T00:00:00Z"]]),
+        ),
+        (
+            "externaldata(line: string)['https://x/d.txt', 'https://x/d.txt'] | summarize count() by line | sort by line asc".to_owned(),
+            serde_json::json!([["one", 2], ["two", 2]]),
+        ),
+    ];
+    for (query, expected) in cases {
+        let result = engine.query(&query, &request()).await.unwrap();
+        let rows: Vec<_> = result.rows().collect();
+        assert_eq!(serde_json::to_value(&rows).unwrap(), expected, "{query}");
+    }
+    let error = engine
+        .query("externaldata(a: long)['https://x/z.csv?token=1']", &request())
+        .await
+        .unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.contains("cannot read https://x/z.csv: it is not there") && !message.contains("token"),
+        "{message}"
+    );
+}
+
 /// Time on a processor that this thread has taken, where the system tells.
 fn processor_time() -> Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();

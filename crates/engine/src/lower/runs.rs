@@ -42,7 +42,7 @@ fn reads_outer(expr: &Expr) -> bool {
 
 fn alone(rel: &Rel) -> bool {
     let own = match &rel.kind {
-        RelKind::Operator { name, .. } => matches!(*name, "scan" | "reduce" | "top-nested"),
+        RelKind::Operator { name, .. } => matches!(*name, "scan" | "reduce" | "top-nested") || crate::mining::is_mined(name),
         RelKind::Graph { .. } | RelKind::Union { .. } => true,
         RelKind::Shared { input, .. } => has_outer(input),
         RelKind::Join { kind, left, .. } => {

@@ -30,7 +30,7 @@ use tower::ServiceExt as _;
 
 use crate::app::{App, Context, ServerOptions};
 use crate::ports::{
-    Answer, Column, Completion, Failure, FunctionInfo, Library, Queries, Render, Request, RuleInfo, Rules, Shipped, Storage,
+    Answer, AnswerTable, Column, Completion, Failure, FunctionInfo, Library, Queries, Render, Request, RuleInfo, Rules, Shipped, Storage,
     TableStatistics,
 };
 
@@ -88,6 +88,18 @@ fn answer(columns: &[(&str, Type)], rows: Vec<Vec<Json>>) -> Answer {
     }
 }
 
+fn further(name: Option<&str>, cell: Json) -> AnswerTable {
+    let table = answer(&[("y", Type::String)], vec![vec![cell]]);
+    AnswerTable {
+        name: name.map(str::to_owned),
+        columns: table.columns,
+        rows: table.rows,
+        row_count: table.row_count,
+        render: None,
+        truncated: false,
+    }
+}
+
 fn every_type() -> Answer {
     let columns = [
         ("b", Type::Bool),
@@ -141,6 +153,11 @@ impl Queries for FakeQueries {
                     ],
                 }),
                 ..answer(&[("x", Type::Long)], vec![])
+            }),
+            "several" => Ok(Answer {
+                name: Some("first".to_owned()),
+                further: vec![further(None, json!("a")), further(Some("last"), json!("b"))],
+                ..answer(&[("x", Type::Long)], vec![vec![json!(1)]])
             }),
             other => Err(Failure::Execution(format!("the stand-in does not know {other:?}"))),
         }

@@ -224,6 +224,47 @@ async fn kusto_v2_answers() {
     assert_eq!(many[2]["Rows"][1]["OneApiErrors"][0]["error"]["code"], json!("LimitsExceeded"));
 }
 
+/// A query with several answers gives a table for each, in every protocol.
+#[tokio::test]
+async fn several_answers_are_several_tables() {
+    let world = world().await;
+    let names = |tables: &Value, key: &str| -> Vec<String> {
+        let tables = tables.as_array().unwrap();
+        tables.iter().map(|table| table[key].as_str().unwrap().to_owned()).collect()
+    };
+    let answered = post(&world, QUERY, &[], json!({ "query": "several" })).await.json();
+    assert_eq!(names(&answered["tables"], "name"), ["PrimaryResult", "Table_1", "last"]);
+    assert_eq!(answered["tables"][2]["rows"], json!([["b"]]));
+
+    let answered = post(&world, "/v1/rest/query", &[], json!({ "csl": "several" })).await.json();
+    let tables = &answered["Tables"];
+    assert_eq!(
+        names(tables, "TableName"),
+        ["Table_0", "Table_1", "Table_2", "Table_3", "Table_4", "Table_5"]
+    );
+    assert_eq!((&tables[0]["Rows"], &tables[1]["Rows"]), (&json!([[1]]), &json!([["a"]])));
+    let contents: Vec<&Value> = tables[5]["Rows"].as_array().unwrap().iter().map(|row| &row[2]).collect();
+    assert_eq!(contents, ["first", "PrimaryResult", "last", "@ExtendedProperties", "QueryStatus"]);
+
+    let answered = post(&world, "/v2/rest/query", &[], json!({ "csl": "several" })).await.json();
+    let primary: Vec<&Value> = answered
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|frame| frame["TableKind"] == "PrimaryResult")
+        .collect();
+    let ids: Vec<(&Value, &Value)> = primary.iter().map(|frame| (&frame["TableId"], &frame["TableName"])).collect();
+    assert_eq!(
+        ids,
+        [
+            (&json!(1), &json!("first")),
+            (&json!(2), &json!("PrimaryResult")),
+            (&json!(3), &json!("last"))
+        ]
+    );
+    assert_eq!(primary[2]["Rows"], json!([["b"]]));
+}
+
 #[tokio::test]
 async fn kusto_reads_properties() {
     let world = world().await;

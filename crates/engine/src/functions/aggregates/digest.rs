@@ -159,7 +159,7 @@ impl Digest {
     }
 
     /// The kept form.
-    fn to_json(&mut self) -> String {
+    fn kept_form(&mut self) -> String {
         self.tidy();
         let code = TYPES.iter().find(|(ty, _)| *ty == self.ty).map_or(0, |(_, code)| *code);
         let mut out = format!("[[{code}],[");
@@ -255,7 +255,7 @@ pub fn merged<'a>(kept: impl Iterator<Item = &'a str>) -> Option<String> {
     for text in kept {
         all.merge(&Digest::parse(text)?);
     }
-    Some(all.to_json())
+    Some(all.kept_form())
 }
 
 /// `tdigest(x, weight)`, and `tdigest_merge(digest)`.
@@ -315,7 +315,7 @@ impl State for Kept {
     }
 
     fn finish(&self) -> Vec<Cell> {
-        vec![Cell::Text(self.digest.clone().to_json())]
+        vec![Cell::Text(self.digest.clone().kept_form())]
     }
 
     fn size(&self) -> usize {
@@ -337,8 +337,8 @@ mod tests {
             let side = if value % 3 == 0 { &mut digest } else { &mut other };
             side.see(Mean::Whole(value), 1);
         }
-        digest.merge(&Digest::parse(&other.to_json()).unwrap());
-        let kept = Digest::parse(&digest.to_json()).unwrap();
+        digest.merge(&Digest::parse(&other.kept_form()).unwrap());
+        let kept = Digest::parse(&digest.kept_form()).unwrap();
         assert!(kept.means.len() <= EXACT);
         assert_eq!(kept.total(), 100_000);
         assert_eq!(kept.percentile(0.0), Some(Cell::Long(0)));

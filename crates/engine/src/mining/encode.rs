@@ -150,7 +150,7 @@ impl Table {
                     self.codes.extend_from_slice(&codes);
                     places.insert(codes, self.weights.len());
                     self.weights.push(*weights);
-                    if self.weights.len() % 4096 == 0 {
+                    if self.weights.len().is_multiple_of(4096) {
                         let bytes = cells.len() * 4 + rows.len() * 16 + self.weights.len() * (self.width * 8 + 96);
                         job.limits.check(bytes, "the different rows to find patterns in")?;
                     }

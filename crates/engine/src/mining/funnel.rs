@@ -167,7 +167,7 @@ pub(super) fn sequence(job: &Job) -> Answer<Rows> {
     let (by_prev, by_next) = (alone != 2, alone != 1);
     let mut found: BTreeMap<(i64, Option<u32>, Option<u32>), BTreeSet<usize>> = BTreeMap::new();
     for (number, (_, events)) in funnel.ids.iter().enumerate() {
-        if number % 1024 == 0 {
+        if number.is_multiple_of(1024) {
             job.limits.check(found.len() * 128, "the sequences found")?;
         }
         for start in funnel.starts(events) {
@@ -224,7 +224,7 @@ pub(super) fn completion(job: &Job) -> Answer<Rows> {
     for period in periods(job.args.get(4), job.outputs.get(2).copied())? {
         let mut reached: BTreeMap<(i64, usize), usize> = BTreeMap::new();
         for (number, (_, events)) in funnel.ids.iter().enumerate() {
-            if number % 1024 == 0 {
+            if number.is_multiple_of(1024) {
                 job.limits.check(reached.len() * 64, "the sequences found")?;
             }
             let mut own: BTreeSet<(i64, usize)> = BTreeSet::new();

@@ -225,11 +225,8 @@ pub fn union(polygons: Vec<Polygon>) -> Option<Vec<Polygon>> {
 
 /// Pieces joined to rings; `None` when one is not closed.
 fn rings(pieces: Vec<Piece>) -> Option<Vec<Vec<Piece>>> {
-    let mut order: Vec<(u64, Key, Piece)> = (pieces.into_iter())
-        .map(|piece| (s2::leaf(piece.edge.a), key(piece.edge.a), piece))
-        .collect();
-    order.sort_by(|a, b| (a.0, a.1, s2::leaf(a.2.edge.b)).cmp(&(b.0, b.1, s2::leaf(b.2.edge.b))));
-    let pieces: Vec<Piece> = order.into_iter().map(|(.., piece)| piece).collect();
+    let mut pieces = pieces;
+    pieces.sort_by_cached_key(|piece| (s2::leaf(piece.edge.a), key(piece.edge.a), s2::leaf(piece.edge.b)));
     let mut leaving: HashMap<Key, Vec<usize>> = HashMap::new();
     for (index, piece) in pieces.iter().enumerate() {
         leaving.entry(key(piece.edge.a)).or_default().push(index);

@@ -34,7 +34,7 @@ ui: ui/node_modules ## The portal's assets, embedded by the next build
 	cd ui && npm run build
 
 .PHONY: test
-test: lint ui build test-rust test-rules test-ui test-clients test-portal ## Set up what the tests need and run them all
+test: lint ui build test-rust test-rules test-language test-ui test-clients test-portal ## Set up what the tests need and run them all
 
 .PHONY: lint
 lint: $(VENV)/.done ## Formatting, spelling, dependency policy
@@ -54,6 +54,14 @@ test-rust: ## Unit, property and end-to-end tests in Rust
 test-rules: build ## Every detection rule: lint, and its test events
 	"$(BINARY)" rules lint
 	"$(BINARY)" rules test
+
+tests/language/node_modules: tests/language/package-lock.json
+	cd tests/language && npm ci --no-audit --no-fund
+	touch node_modules
+
+.PHONY: test-language
+test-language: build tests/language/node_modules ## Our checker beside the language's own analyser, over every query there is
+	cd tests/language && TAFFRAIL="$(abspath $(BINARY))" node --test
 
 .PHONY: test-ui
 test-ui: ui/node_modules ## Types and unit tests of the portal

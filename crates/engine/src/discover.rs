@@ -81,6 +81,7 @@ pub(crate) fn bags(question: &Question, unpack: &BagUnpack<'_>) -> Rel {
         },
         columns: vec![column],
         serialized: false,
+        open: false,
         span: question.input.span,
     }
 }

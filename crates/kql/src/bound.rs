@@ -72,6 +72,8 @@ pub struct Rel {
     pub columns: Vec<Column>,
     /// The rows have an order that window functions may rely on (after `sort`, `serialize`, `range`, `top`)
     pub serialized: bool,
+    /// There may be further columns, which only the rows tell (see [`crate::catalog::Schema::open`])
+    pub open: bool,
     /// Where in the text
     pub span: Span,
 }
@@ -493,6 +495,33 @@ pub enum GraphFold {
     All,
     /// One is true (bool)
     Any,
+}
+
+impl RelKind {
+    /// Whether one of the inputs may have further columns.
+    pub(crate) fn inputs_open(&self) -> bool {
+        match self {
+            RelKind::Table { .. }
+            | RelKind::Values(_)
+            | RelKind::Unit
+            | RelKind::Range { .. }
+            | RelKind::Outer
+            | RelKind::Graph { .. }
+            | RelKind::External(_) => false,
+            RelKind::Filter { input, .. }
+            | RelKind::Project { input, .. }
+            | RelKind::Aggregate { input, .. }
+            | RelKind::Sort { input, .. }
+            | RelKind::Limit { input, .. }
+            | RelKind::Sample { input, .. }
+            | RelKind::MvExpand { input, .. }
+            | RelKind::Parse { input, .. } => input.open,
+            RelKind::MvApply { input, body, .. } | RelKind::Partition { input, body, .. } => input.open || body.open,
+            RelKind::Join { left, right, .. } => left.open || right.open,
+            RelKind::Union { inputs } | RelKind::Operator { inputs, .. } => inputs.iter().any(|input| input.open),
+            RelKind::Shared { input, .. } => input.open,
+        }
+    }
 }
 
 /// An argument of [`RelKind::Operator`].

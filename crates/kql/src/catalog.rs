@@ -186,4 +186,11 @@ pub trait Schema: Send + Sync {
     fn plugin_columns(&self, _plugin: &str, _input: &Rel, _args: &[OperatorArg]) -> Option<Vec<(String, Type)>> {
         None
     }
+    /// Whether this is for checking queries only, where there are no rows: what only running them can tell is not refused.
+    /// Columns that only the rows have are taken as the query uses them (so are those of tables that a fuzzy union may leave
+    /// out), the order of rows is not asked for, and values are compared whatever their types. In return, what a query
+    /// defines is looked at even where nothing uses it.
+    fn open(&self) -> bool {
+        false
+    }
 }

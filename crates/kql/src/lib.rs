@@ -5,11 +5,15 @@
 //!
 //! Source: the public Kusto Query Language reference.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 pub mod bind;
 pub mod bound;
 pub mod catalog;
 pub mod complete;
 pub mod diagnostic;
+mod format;
+pub mod reference;
 pub mod syntax;
 pub mod types;
 
@@ -17,4 +21,11 @@ pub use bind::{Environment, bind, compile};
 pub use bound::BoundQuery;
 pub use complete::{Completion, CompletionKind, complete};
 pub use diagnostic::{Code, Diagnostic, Span};
+pub use format::format;
+
+/// Functions that are part of the language itself (`iff`, `now`, `toscalar`), with how they are used.
+pub fn forms() -> &'static [(&'static str, &'static str)] {
+    bind::FORMS
+}
+
 pub use types::{Type, Value};

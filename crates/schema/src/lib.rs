@@ -3,6 +3,9 @@
 //!
 //! Knows nothing of queries (a view is text here) and nothing of storage beyond the Arrow type that a column type is kept as.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod kusto;
 mod stored;
 
 use std::collections::BTreeMap;
@@ -12,6 +15,7 @@ use taffrail_content::{Content, ContentError};
 use taffrail_kql::Type;
 use taffrail_kql::catalog::Entity;
 
+pub use kusto::{KustoSchema, KustoSchemaError, show};
 pub use stored::{DECIMAL_PRECISION, DECIMAL_SCALE, stored_schema, stored_type};
 
 /// Name of the column every stored table has: when the row arrived (Azure Monitor's standard column). `ingestion_time()` reads it.

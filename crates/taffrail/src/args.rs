@@ -28,6 +28,8 @@ pub enum Command {
     Serve(ServeOptions),
     /// Ask a question in KQL, of a data directory or of a server
     Query(QueryOptions),
+    /// Check and format queries, list functions; no server needed
+    Kql(KqlOptions),
     /// List, check and test detection rules
     Rules(RulesOptions),
     /// List sources of logs, show how to connect one, try a file
@@ -162,6 +164,51 @@ pub enum QueryFormat {
     Jsonl,
     /// With a header line
     Csv,
+}
+
+/// `kql`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 all well, 1 the query has errors (or is not formatted), 2 it did not work.\n\nExamples:\n  taffrail kql check hunt.kql\n  taffrail kql check --batch --schema schema.json < queries.jsonl\n  taffrail kql format hunt.kql"
+)]
+pub struct KqlOptions {
+    /// What to do
+    #[command(subcommand)]
+    pub command: KqlCommand,
+}
+
+/// `kql …`
+#[derive(Debug, Subcommand)]
+pub enum KqlCommand {
+    /// Say what is wrong with a query, or which columns it gives
+    Check {
+        /// File with one query; - or nothing for standard input
+        file: Option<PathBuf>,
+        /// Read JSON lines {"id","query"} and answer each with {"id","ok","errors","columns"}
+        #[arg(long, conflicts_with = "file")]
+        batch: bool,
+        /// Tables to check against, in the form of `.show schema as json`; without it, the built-in ones
+        #[arg(long, value_name = "FILE")]
+        schema: Option<PathBuf>,
+    },
+    /// Print a query in the canonical layout
+    Format {
+        /// File with one query; - or nothing for standard input
+        file: Option<PathBuf>,
+        /// Print nothing; exit with 1 when the query is laid out otherwise
+        #[arg(long)]
+        check: bool,
+    },
+    /// List every function, aggregate and plugin
+    Functions {
+        /// Form of the list
+        #[arg(long, value_enum, default_value_t = RulesFormat::Text)]
+        format: RulesFormat,
+    },
+    /// Print every name of the language with its state, as docs/kql.md has it
+    Docs,
+    /// Print the built-in tables, views and functions in the form of `.show schema as json`
+    Schema,
 }
 
 /// `rules`

@@ -6,6 +6,7 @@ mod args;
 mod config;
 mod demo;
 mod external;
+mod kql;
 mod local;
 mod output;
 mod query;
@@ -52,6 +53,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
         Command::Scan(options) => scan::run(options).await,
         Command::Serve(options) => serve::run(options).await,
         Command::Query(options) => query::run(options).await,
+        Command::Kql(options) => kql::run(options),
         Command::Rules(options) => rules::run(options).await,
         Command::Sources(options) => sources::run(options).await,
         Command::Demo(options) => demo::run(options).await,

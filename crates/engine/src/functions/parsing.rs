@@ -42,14 +42,16 @@ pub static FUNCTIONS: &[Scalar] = &[
         "The parts of a file path.",
         plain(&[S], Type::Dynamic),
         parse_path,
-    ),
+    )
+    .alias(&["parseurl"]),
     kernel(
         "parse_version",
         "parse_version(version) → decimal",
         "A version as a number that compares as versions do.",
         plain(&[S], Type::Decimal),
         parse_version,
-    ),
+    )
+    .alias(&["parseurlquery"]),
     kernel(
         "parse_csv",
         "parse_csv(text) → dynamic",

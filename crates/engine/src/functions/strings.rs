@@ -88,7 +88,7 @@ pub static FUNCTIONS: &[Scalar] = &[
         "strcat_delim",
         "strcat_delim(delimiter, value, …) → string",
         "All values as one text with a delimiter between them.",
-        many(&[STR, Text], Text, Type::String),
+        many(&[Text, Text, Text], Text, Type::String),
         strcat_delim,
     ),
     kernel(
@@ -105,12 +105,13 @@ pub static FUNCTIONS: &[Scalar] = &[
         "A text, repeated.",
         optional(&[Text, Integer], &[STR], Type::String),
         strrep,
-    ),
+    )
+    .alias(&["array_strcat"]),
     kernel(
         "strcmp",
-        "strcmp(a, b) → int",
+        "strcmp(a, b) → long",
         "-1, 0 or 1: how two texts are ordered.",
-        plain(&[STR, STR], Type::Int),
+        plain(&[Text, Text], Type::Long),
         strcmp,
     ),
     kernel(

@@ -57,7 +57,7 @@ impl Binder<'_> {
             return self.scalar_call(function, name, arguments, span, ctx);
         }
         if let Some(function) = catalog.function(FunctionKind::Window, &name.text) {
-            if !ctx.windows {
+            if !ctx.windows && !self.lenient() {
                 return self.error(
                     Code::Semantic,
                     name.span,
@@ -67,7 +67,7 @@ impl Binder<'_> {
                     ),
                 );
             }
-            if !ctx.serialized {
+            if !ctx.serialized && !self.lenient() {
                 let problem = Diagnostic::error(Code::Semantic, name.span, format!("{}() needs rows in a defined order", name.text))
                     .with_help("put '| sort by ...' or '| serialize' in front");
                 return Err(self.report(problem));
@@ -143,7 +143,7 @@ impl Binder<'_> {
     ) -> Bound<Expr> {
         let mut args = Vec::with_capacity(arguments.len());
         for argument in arguments {
-            if let Some(named) = &argument.name {
+            if let Some(named) = argument.name.as_ref().filter(|_| !self.lenient()) {
                 let problem = Diagnostic::error(
                     Code::Arguments,
                     named.span,
@@ -287,12 +287,24 @@ impl Binder<'_> {
                 // `arg_max(a + b, ...)` is `max_`, a further nameless argument is told by its number.
                 let prefix = function.name.trim_start_matches("arg_");
                 let first = names.first().cloned().flatten().unwrap_or_default();
-                let old_any = name.text == "any";
+                // The old spellings prefix what they give.
+                let old = match name.text.as_str() {
+                    "any" => Some("any".to_owned()),
+                    "anyif" => Some("anyif".to_owned()),
+                    "argmax" | "argmin" => {
+                        let prefix = name.text.trim_start_matches("arg");
+                        let by = names.first().cloned().flatten().unwrap_or_default();
+                        Some(format!("{prefix}_{by}"))
+                    }
+                    _ => None,
+                };
+                let ranked = name.text.starts_with("arg");
                 names
                     .into_iter()
                     .enumerate()
                     .map(|(index, name)| match (index, name) {
-                        (_, Some(name)) if old_any => format!("any_{name}"),
+                        (0, Some(name)) if ranked && old.is_some() => old.clone().unwrap_or(name),
+                        (_, Some(name)) if old.is_some() => format!("{}_{name}", old.as_deref().unwrap_or_default()),
                         (_, Some(name)) => name,
                         (0, None) => format!("{prefix}_"),
                         (index, None) => format!("{prefix}_{first}_arg{index}"),

@@ -85,6 +85,7 @@ impl Binder<'_> {
                 Some(function) => self.apply_tabular(&function, &[], None, span, &Ctx::constant(scope)),
                 None => Err(Reported),
             },
+            None if self.fuzzy && self.lenient() => Ok(self.open_rows(span)),
             None => Err(self.unknown_table(name, span, scope)),
         }
     }
@@ -173,7 +174,14 @@ impl Binder<'_> {
                 Err(self.report(problem))
             }
             ("table" | "materialized_view", [argument, ..]) => {
-                let text = self.constant(&argument.value, scope, "the name of the table")?;
+                let before = self.diagnostics.len();
+                let text = self.constant(&argument.value, scope, "the name of the table");
+                if self.lenient() && text.is_err() {
+                    // A parameter of a function that is only looked at.
+                    self.diagnostics.truncate(before);
+                    return Ok(self.open_rows(span));
+                }
+                let text = text?;
                 match text {
                     Value::String(text) => self.entity(&text, argument.value.span, scope),
                     _ => self.error(Code::Arguments, argument.value.span, "the name of the table must be a string"),
@@ -193,6 +201,7 @@ impl Binder<'_> {
             }
             _ => match self.stored_function(&name.text, span)? {
                 Some(function) => self.apply_tabular(&function, arguments, None, span, &ctx),
+                None if self.fuzzy && self.lenient() => Ok(self.open_rows(span)),
                 None => {
                     let known = self.env.schema.names();
                     let own = scope.names().into_iter().map(|(name, _)| name).collect::<Vec<_>>();
@@ -258,6 +267,9 @@ impl Binder<'_> {
         if !is_reference(base) {
             return self.error(Code::Type, base.span, "a table is wanted here, and this is a value");
         }
+        if self.lenient() && far(base) {
+            return Ok(self.open_rows(base.span));
+        }
         self.local_reference(base)?;
         self.entity(&member.text, member.span, scope)
     }
@@ -315,6 +327,15 @@ impl Binder<'_> {
                 format!("column '{column}' is of type {ty}, and this is of type {}", literal.ty()),
             ),
         }
+    }
+}
+
+/// A reference to another cluster.
+fn far(base: &ast::Expr) -> bool {
+    match &base.kind {
+        Ast::Call { name, .. } => name.text == "cluster",
+        Ast::MethodCall { base, .. } => far(base),
+        _ => false,
     }
 }
 

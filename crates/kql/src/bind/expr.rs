@@ -6,6 +6,7 @@ use super::graph::GraphScope;
 use super::typing::cast;
 use super::{Binder, Binding, Bound, Reported, Scope, suggest};
 use crate::bound::{Aggregate, Column, Expr, ExprKind, PathStep, Rel};
+use crate::catalog::{FunctionKind, Signature};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::syntax::ast::{self, BinaryOp, ExprKind as Ast};
 use crate::types::{Type, Value};
@@ -28,6 +29,8 @@ pub(crate) struct Ctx<'c> {
     pub(crate) graph: Option<&'c GraphScope>,
     /// The rows have an order
     pub(crate) serialized: bool,
+    /// A name that is no column may be one nevertheless
+    pub(crate) open: bool,
     /// Window functions may stand here
     pub(crate) windows: bool,
     /// Aggregates found are collected here; `None` where they are not allowed
@@ -44,6 +47,7 @@ impl<'c> Ctx<'c> {
             steps: &[],
             graph: None,
             serialized: false,
+            open: false,
             windows: false,
             aggregates: None,
         }
@@ -54,6 +58,7 @@ impl<'c> Ctx<'c> {
         Ctx {
             columns: &input.columns,
             serialized: input.serialized,
+            open: input.open,
             ..Ctx::constant(scope)
         }
     }
@@ -79,7 +84,33 @@ impl<'c> Ctx<'c> {
 impl Binder<'_> {
     /// Binds a scalar expression.
     pub(crate) fn expr(&mut self, expr: &ast::Expr, ctx: &Ctx<'_>) -> Bound<Expr> {
-        self.deeper(expr.span, |binder| binder.expr_inner(expr, ctx))
+        let before = self.diagnostics.len();
+        let bound = self.deeper(expr.span, |binder| binder.expr_inner(expr, ctx));
+        // What is made of something unknown has a type nevertheless, where the operator or function decides it.
+        if bound.is_err()
+            && self.lenient()
+            && self.diagnostics.len() == before
+            && let Some(ty) = self.decided_type(expr)
+        {
+            let column = self.column(String::new(), ty);
+            return Ok(Expr::column(&column, self.place(expr.span)));
+        }
+        bound
+    }
+
+    /// The type that an expression has whatever its operands are.
+    fn decided_type(&self, expr: &ast::Expr) -> Option<Type> {
+        use BinaryOp::{Add, Divide, Modulo, Multiply, Subtract};
+        match &expr.kind {
+            Ast::Binary { op, .. } => (!matches!(op, Add | Subtract | Multiply | Divide | Modulo)).then_some(Type::Bool),
+            Ast::Between { .. } | Ast::List { .. } => Some(Type::Bool),
+            Ast::Call { name, .. } if name.text == "not" => Some(Type::Bool),
+            Ast::Call { name, .. } => match self.env.catalog.function(FunctionKind::Scalar, &name.text)?.signature {
+                Signature::Plain { returns, .. } => Some(returns),
+                Signature::Custom(_) => None,
+            },
+            _ => None,
+        }
     }
 
     fn expr_inner(&mut self, expr: &ast::Expr, ctx: &Ctx<'_>) -> Bound<Expr> {
@@ -154,6 +185,14 @@ impl Binder<'_> {
             Some(Binding::Broken) => return Err(Reported),
             None => {}
         }
+        if ctx.open {
+            // Nobody can know: what uses it is taken as it is.
+            let mut inferred = self.inferred.borrow_mut();
+            if !inferred.iter().any(|known| known == name) {
+                inferred.push(name.to_owned());
+            }
+            return Err(Reported);
+        }
         Err(self.unknown_column(name, span, ctx))
     }
 
@@ -194,11 +233,13 @@ impl Binder<'_> {
                 let columns = if side == "$left" { left } else { right };
                 let side_ctx = Ctx {
                     columns,
+                    open: ctx.open,
                     sides: None,
                     ..Ctx::constant(ctx.scope)
                 };
                 return match side_ctx.find(&member.text) {
                     Some(column) => self.column_use(column, span),
+                    None if side_ctx.open => Err(Reported),
                     None => Err(self.unknown_column(&member.text, member.span, &side_ctx)),
                 };
             }

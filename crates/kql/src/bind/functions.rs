@@ -40,7 +40,12 @@ impl Binder<'_> {
             serialized: ctx.serialized,
             ..Ctx::constant(&scope)
         };
+        let before = self.diagnostics.len();
         let result = self.deeper(span, |binder| binder.body(&function.body, &body_ctx));
+        if self.lenient() && function.foreign.is_none() {
+            // What is wrong with the body has been said where it is defined.
+            self.diagnostics.truncate(before);
+        }
         if function.foreign.is_some() {
             self.expanding.pop();
         }
@@ -49,7 +54,7 @@ impl Binder<'_> {
     }
 
     /// Statements of a function and the expression it ends in.
-    fn body(&mut self, body: &ast::Query, ctx: &Ctx<'_>) -> Bound<Value> {
+    pub(crate) fn body(&mut self, body: &ast::Query, ctx: &Ctx<'_>) -> Bound<Value> {
         let mut scope = ctx.scope.clone();
         let mut last = None;
         for statement in &body.statements {
@@ -315,6 +320,7 @@ fn some_table() -> Binding {
         kind: RelKind::Unit,
         columns: Vec::new(),
         serialized: false,
+        open: false,
         span: Span::default(),
     }))
 }

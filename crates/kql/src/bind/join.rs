@@ -124,6 +124,9 @@ impl Binder<'_> {
     fn common_key(&mut self, name: &ast::Name, left: &Rel, right: &Rel) -> Bound<(Expr, Expr)> {
         let side = |rel: &Rel| rel.columns.iter().find(|column| column.name == name.text).cloned();
         let (Some(a), Some(b)) = (side(left), side(right)) else {
+            if (side(left).is_some() || left.open) && (side(right).is_some() || right.open) {
+                return Err(Reported);
+            }
             let (missing, which) = match side(left) {
                 None => (left, "left"),
                 Some(_) => (right, "right"),
@@ -138,6 +141,13 @@ impl Binder<'_> {
         };
         let a = self.column_use(&a, name.span)?;
         let b = self.column_use(&b, name.span)?;
+        if self.lenient() && a.ty != b.ty && a.ty != Type::Dynamic && b.ty != Type::Dynamic {
+            let message = format!(
+                "column '{}' is of type {} on one side of the join and {} on the other",
+                name.text, a.ty, b.ty
+            );
+            return self.error(Code::Type, name.span, message);
+        }
         self.key_pair(a, b, name.span)
     }
 
@@ -175,11 +185,12 @@ impl Binder<'_> {
     fn key_condition(&mut self, a: &ast::Expr, b: &ast::Expr, left: &Rel, right: &Rel, span: Span, scope: &Scope) -> Bound<(Expr, Expr)> {
         let ctx = Ctx {
             sides: Some((&left.columns, &right.columns)),
+            open: left.open || right.open,
             ..Ctx::constant(scope)
         };
         let (first, second) = match (side_of(a), side_of(b)) {
             (Some("$left"), Some("$right")) => (a, b),
-            (Some("$right"), Some("$left")) => (b, a),
+            (Some("$right"), Some("$left")) if !self.lenient() => (b, a),
             _ => {
                 let problem = Diagnostic::error(Code::Semantic, span, "an equality of a join compares a column of each side")
                     .with_help("write 'on $left.A == $right.B'");

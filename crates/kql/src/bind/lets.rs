@@ -225,7 +225,7 @@ impl Binder<'_> {
                     let why = self.diagnostics.get(before..).unwrap_or_default();
                     let table_missing =
                         |problem: &Diagnostic| problem.code == Code::UnknownName && problem.message.contains("no table named");
-                    if !why.is_empty() && why.iter().all(table_missing) {
+                    if !self.lenient() && !why.is_empty() && why.iter().all(table_missing) {
                         let why = self.diagnostics.split_off(before);
                         self.absent.push((name.text.clone(), why));
                     }
@@ -247,6 +247,9 @@ impl Binder<'_> {
                     scope: scope.clone(),
                     foreign: None,
                 };
+                if self.lenient() {
+                    self.look_at(&function);
+                }
                 scope.with(name.text.clone(), Binding::Function(Rc::new(function)))
             }
             StatementKind::Set { name, value } => {
@@ -267,6 +270,34 @@ impl Binder<'_> {
             StatementKind::RestrictAccess { entities } => self.restrict_access(entities, scope),
             StatementKind::Expression(_) => scope.clone(),
         }
+    }
+
+    /// Names in a function that do not exist are wrong, called or not.
+    fn look_at(&mut self, function: &LetFunction) {
+        let mut scope = function.scope.clone();
+        let span = function.parameters.first().map_or(Span::default(), |parameter| parameter.name.span);
+        for parameter in &function.parameters {
+            let binding = match &parameter.ty {
+                ParameterType::Scalar(ty) => {
+                    let column = self.column(parameter.name.text.clone(), *ty);
+                    Binding::Scalar(Expr::column(&column, span))
+                }
+                ParameterType::Table { columns, .. } => {
+                    let columns = columns.iter().map(|(name, ty)| self.column(name.text.clone(), *ty)).collect();
+                    let rows = crate::bound::RelKind::Values(Vec::new());
+                    Binding::Table(Rc::new(self.rel(rows, columns, false, span)))
+                }
+            };
+            scope = scope.with(parameter.name.text.clone(), binding);
+        }
+        let before = self.diagnostics.len();
+        let (options, visualization) = (self.options.clone(), self.visualization.take());
+        let _ = self.deeper(span, |binder| binder.body(&function.body, &Ctx::constant(&scope)));
+        (self.options, self.visualization) = (options, visualization);
+        // Parameters have values only where it is called.
+        let certain = |problem: &Diagnostic| !problem.message.contains("constant");
+        let found: Vec<Diagnostic> = self.diagnostics.drain(before..).filter(certain).collect();
+        self.diagnostics.extend(found);
     }
 
     fn let_value(&mut self, value: &ast::Expr, scope: &Scope) -> Bound<Binding> {

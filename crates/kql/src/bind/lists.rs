@@ -62,7 +62,7 @@ impl Binder<'_> {
                     (a, Type::String) => a.is_numeric() || a == Type::Bool,
                     _ => false,
                 };
-                if !fits {
+                if !fits && !self.lenient() {
                     return self.error(
                         Code::Type,
                         place,
@@ -114,7 +114,7 @@ impl Binder<'_> {
             value.ty
         };
         let fits = |ty: Type| ty == target || ty == Type::Dynamic || (ty.is_numeric() && target.is_numeric());
-        if !text_and_number && (!fits(first.ty) || !fits(value.ty)) {
+        if !self.lenient() && !text_and_number && (!fits(first.ty) || !fits(value.ty)) {
             return self.error(
                 Code::Type,
                 span,

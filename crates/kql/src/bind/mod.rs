@@ -103,7 +103,16 @@ pub fn bind(text: &str, query: &ast::Query, env: &Environment<'_>) -> Result<Bou
     problems.extend(binder.absent.into_iter().flat_map(|(_, why)| why));
     problems.sort_by_key(|problem| problem.span.start);
     problems.dedup();
-    let mut answers = answers.unwrap_or_default().into_iter();
+    let mut answers = answers.unwrap_or_default();
+    if answers.is_empty() && env.schema.open() && !problems.iter().any(is_error) {
+        // Nothing is wrong that could be known here.
+        answers.push(crate::bound::BoundTable {
+            name: None,
+            rel: Binder::new(env).broken(Vec::new(), false, Span::new(0, text.len())),
+            visualization: None,
+        });
+    }
+    let mut answers = answers.into_iter();
     match answers.next() {
         Some(first) if !problems.iter().any(is_error) => Ok(BoundQuery {
             root: first.rel,
@@ -169,6 +178,10 @@ pub(crate) struct Binder<'a> {
     /// Where the text of another source (view, stored function) is used: its own spans mean nothing in this query
     foreign: Option<Span>,
     poisoned: HashSet<ColumnId>,
+    /// Within a union that leaves out tables it cannot find
+    pub(crate) fuzzy: bool,
+    /// Names that a query uses of rows whose columns are not known
+    pub(crate) inferred: std::cell::RefCell<Vec<String>>,
     /// Results of the call bound last, when it has several
     tuple: Option<Results>,
     /// Keys of the `summarize` being bound, which `*` in its aggregates leaves out
@@ -196,6 +209,8 @@ impl<'a> Binder<'a> {
             in_template: false,
             foreign: None,
             poisoned: HashSet::new(),
+            fuzzy: false,
+            inferred: std::cell::RefCell::default(),
             tuple: None,
             summarize_keys: Vec::new(),
             outer: Vec::new(),
@@ -204,6 +219,16 @@ impl<'a> Binder<'a> {
             next_shared: 0,
             depth: 0,
         }
+    }
+
+    /// Checking only: what running alone can tell is not refused.
+    pub(crate) fn lenient(&self) -> bool {
+        self.env.schema.open()
+    }
+
+    /// Rows of which nothing is known.
+    pub(crate) fn open_rows(&mut self, span: Span) -> Rel {
+        self.broken(Vec::new(), false, span)
     }
 
     /// The place in the query's own text that stands for a span.
@@ -256,6 +281,7 @@ impl<'a> Binder<'a> {
 
     pub(crate) fn rel(&self, kind: RelKind, columns: Vec<Column>, serialized: bool, span: Span) -> Rel {
         Rel {
+            open: kind.inputs_open(),
             kind: match kind {
                 RelKind::Project { input, exprs } => self.one_projection(input, exprs),
                 kind => kind,

@@ -60,7 +60,15 @@ impl Binder<'_> {
         };
         let function = first.or(scalar).or_else(|| catalog.function(FunctionKind::Window, name))?;
         match function.naming {
-            Naming::Positional | Naming::Columns => None,
+            Naming::Positional if ARGUMENT_NAMED.contains(&function.name) => self.name_of(&arguments.first()?.value),
+            Naming::Positional if matches!(function.name, "make_datetime" | "make_timespan") && arguments.len() == 1 => {
+                self.name_of(&arguments.first()?.value)
+            }
+            Naming::Positional => {
+                let (_, prefix) = PREFIXED.iter().find(|(known, _)| *known == function.name)?;
+                Some(self.prefixed(prefix, arguments))
+            }
+            Naming::Columns => None,
             Naming::Argument => self.name_of(&arguments.first()?.value),
             Naming::Prefix(prefix) => Some(self.prefixed(prefix, arguments)),
             Naming::Percentile | Naming::Tuple(_) => {
@@ -120,11 +128,77 @@ impl Binder<'_> {
                         .map_or_else(String::new, |name| name.replace("{}", &argument(0))),
                 })
                 .collect(),
+            // Named after the column alone.
+            Naming::Prefix(prefix) if prefix.starts_with("binary_all_") => vec![argument(0)],
             Naming::Prefix(prefix) => vec![self.prefixed(prefix, arguments)],
             _ => Vec::new(),
         }
     }
 }
+
+/// Scalar functions whose result is named after their first argument, besides those that say so in the catalogue: a fact of
+/// the language that its reference does not print.
+const ARGUMENT_NAMED: &[&str] = &[
+    "split",
+    "tohex",
+    "toobject",
+    "parse_csv",
+    "parse_xml",
+    "format_datetime",
+    "format_timespan",
+    "startofday",
+    "bin_at",
+    "bin_auto",
+    "binary_and",
+    "binary_or",
+    "binary_xor",
+    "binary_not",
+    "binary_shift_right",
+    "binary_shift_left",
+    "bitset_count_ones",
+    "series_fir",
+    "series_iir",
+    "series_fill_backward",
+    "series_fill_forward",
+    "series_fill_const",
+    "series_fill_linear",
+    "round",
+    "ceiling",
+    "pow",
+    "sqrt",
+    "log",
+    "log2",
+    "log10",
+    "exp",
+    "exp2",
+    "exp10",
+    "cos",
+    "sin",
+    "tan",
+    "acos",
+    "asin",
+    "atan",
+    "atan2",
+    "abs",
+    "rand",
+    "gamma",
+    "loggamma",
+    "erf",
+    "erfc",
+    "format_bytes",
+];
+
+/// Scalar functions whose result is named after them and their first argument.
+const PREFIXED: &[(&str, &str)] = &[
+    ("gettype", "type"),
+    ("percentile_tdigest", "percentile_tdigest"),
+    ("percentiles_array_tdigest", "percentile_tdigest"),
+    ("dcount_hll", "dcount_hll"),
+    ("repeat", "repeat"),
+    ("string_size", "string_size"),
+    ("strlen", "strlen"),
+    ("treepath", "tree"),
+];
 
 fn number_name(expr: &ast::Expr) -> String {
     match &expr.kind {

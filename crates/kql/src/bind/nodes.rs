@@ -69,7 +69,7 @@ impl Binder<'_> {
                 "top-nested ranks by an aggregate, e.g. count()",
             );
         };
-        let mut aggregate = self.named_aggregate(function, &level.by, ctx, &[])?;
+        let mut aggregate = self.named_aggregate(function, &level.by, ctx, &[], &[])?;
         if level.by.names.is_empty()
             && let Some(output) = aggregate.outputs.first_mut()
         {
@@ -154,7 +154,7 @@ impl Binder<'_> {
         span: Span,
         scope: &Scope,
     ) -> Bound<Rel> {
-        if !input.serialized {
+        if !input.serialized && !self.lenient() {
             let problem = Diagnostic::error(Code::Semantic, span, "scan needs rows in a defined order")
                 .with_help("put '| sort by ...' or '| serialize' in front");
             return Err(self.report(problem));
@@ -312,6 +312,12 @@ impl Binder<'_> {
                 None => self.not_supported(name.span, &format!("evaluate {}", name.text)),
             };
         };
+        if schema.is_none()
+            && self.env.schema.open()
+            && let Some(rel) = self.open_plugin(function.name, arguments, &input, operator.span)
+        {
+            return Ok(rel);
+        }
         let sugar = super::plugins::Call {
             name,
             arguments,
@@ -358,6 +364,38 @@ impl Binder<'_> {
             args,
         };
         Ok(self.rel(kind, columns, false, operator.span))
+    }
+
+    /// The result of a plugin whose columns only the rows tell, when there are none: what is known of it.
+    fn open_plugin(&mut self, plugin: &str, arguments: &[ast::Argument], input: &Rel, span: Span) -> Option<Rel> {
+        let consumed: Vec<String> = match plugin {
+            "bag_unpack" => arguments.first().and_then(|bag| self.name_of(&bag.value)).into_iter().collect(),
+            "pivot" => {
+                let aggregate = usize::from(matches!(
+                    arguments.get(1).map(|argument| &argument.value.kind),
+                    Some(Ast::Call { .. })
+                ));
+                let groups = arguments.iter().skip(1 + aggregate);
+                let names: Vec<String> = groups.filter_map(|group| self.name_of(&group.value)).collect();
+                let mut groups: Vec<Column> = Vec::with_capacity(names.len());
+                for name in names {
+                    let known = input.columns.iter().find(|column| column.name == name).cloned();
+                    groups.push(known.unwrap_or_else(|| self.poisoned_column(name)));
+                }
+                if !groups.is_empty() {
+                    return Some(self.broken(groups, false, span));
+                }
+                let mut names = Vec::new();
+                for argument in arguments {
+                    super::search::names_in(&argument.value, &mut names);
+                }
+                names
+            }
+            _ => return None,
+        };
+        let columns = input.columns.iter().filter(|column| !consumed.contains(&column.name));
+        let columns = columns.cloned().collect();
+        Some(self.broken(columns, false, span))
     }
 
     /// `bag_unpack` with `replace_source`: columns called as a member go first, and the member takes their place.

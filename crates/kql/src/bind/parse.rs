@@ -49,6 +49,17 @@ impl Binder<'_> {
         for step in pattern {
             match step {
                 ast::ParseStep::Skip => {
+                    let text = outputs.last().filter(|column| behind_column && column.ty == Type::String);
+                    if let Some(name) = text.map(|column| column.name.clone())
+                        && self.lenient()
+                    {
+                        let problem = Diagnostic::error(
+                            Code::Semantic,
+                            operator.keyword,
+                            format!("where '{name}' ends cannot be told: * follows it directly"),
+                        );
+                        self.report(problem);
+                    }
                     steps.push(ParseStep::Skip);
                     behind_column = false;
                 }

@@ -284,7 +284,8 @@ impl Binder<'_> {
     /// Reports patterns that are plain names of no column.
     fn check_patterns(&mut self, patterns: &[ast::Name], input: &Rel) {
         for pattern in patterns {
-            if !pattern.text.contains('*') && !input.columns.iter().any(|column| column.name == pattern.text) {
+            let found = input.columns.iter().any(|column| matches(&pattern.text, &column.name));
+            if !found && !input.open && (self.lenient() || !pattern.text.contains('*')) {
                 let names = input.columns.iter().map(|column| column.name.as_str());
                 let problem = suggest::unknown("column", &pattern.text, pattern.span, names);
                 self.report(problem);
@@ -353,6 +354,10 @@ impl Binder<'_> {
         let mut columns = input.columns.clone();
         for (new, old) in items {
             let Some(index) = input.columns.iter().position(|column| column.name == old.text) else {
+                if input.open {
+                    columns.push(self.poisoned_column(new.text.clone()));
+                    continue;
+                }
                 let names = input.columns.iter().map(|column| column.name.as_str());
                 let problem = suggest::unknown("column", &old.text, old.span, names);
                 self.report(problem);

@@ -44,6 +44,7 @@ impl Binder<'_> {
             let rows = std::mem::replace(
                 left.as_mut(),
                 Rel {
+                    open: false,
                     kind: RelKind::Unit,
                     columns: Vec::new(),
                     serialized: true,
@@ -180,7 +181,14 @@ impl Binder<'_> {
 
     pub(crate) fn top(&mut self, count: &ast::Expr, by: &[ast::SortKey], input: Rel, span: Span, scope: &Scope) -> Bound<Rel> {
         let count = self.row_count(count, scope, "the number of rows");
+        let before = self.diagnostics.len();
         let keys = self.sort_keys_of(by, &input, scope);
+        if self.lenient() {
+            // The greatest of dynamic values are taken where they cannot be sorted.
+            let sorting = |problem: &Diagnostic| problem.message.contains("sorted by a dynamic");
+            let kept: Vec<Diagnostic> = self.diagnostics.drain(before..).filter(|problem| !sorting(problem)).collect();
+            self.diagnostics.extend(kept);
+        }
         let (Ok(count), Ok(keys)) = (count, keys) else {
             return Ok(input);
         };
@@ -209,12 +217,13 @@ impl Binder<'_> {
         self.limited(none, input, span)
     }
 
-    pub(crate) fn distinct(&mut self, items: &[ast::Expr], input: Rel, span: Span, scope: &Scope) -> Bound<Rel> {
+    pub(crate) fn distinct(&mut self, items: &[ast::NamedExpr], input: Rel, span: Span, scope: &Scope) -> Bound<Rel> {
         let mut keys = Vec::new();
         let mut columns: Vec<Column> = Vec::new();
         let mut unnamed = 0usize;
         let mut failed = false;
-        for item in items {
+        for named in items {
+            let item = &named.value;
             let pattern = match &item.kind {
                 ast::ExprKind::Star => Some("*"),
                 ast::ExprKind::Wildcard(pattern) => Some(pattern.as_str()),
@@ -236,7 +245,8 @@ impl Binder<'_> {
                 continue;
             }
             let key = self.expr(item, &Ctx::row(scope, &input)).and_then(|key| self.group_key(key));
-            let name = self.name_of(item).unwrap_or_else(|| {
+            let given = named.names.first().map(|name| name.text.clone());
+            let name = given.or_else(|| self.name_of(item)).unwrap_or_else(|| {
                 unnamed += 1;
                 format!("Column{unnamed}")
             });
@@ -265,7 +275,11 @@ impl Binder<'_> {
 
     /// A relation that stands for one that did not bind: its columns are known, it is never run.
     pub(crate) fn broken(&mut self, columns: Vec<Column>, serialized: bool, span: Span) -> Rel {
-        self.rel(RelKind::Values(Vec::new()), columns, serialized, span)
+        Rel {
+            // Without an error, it is a name that only the rows could tell which is missing.
+            open: self.lenient(),
+            ..self.rel(RelKind::Values(Vec::new()), columns, serialized, span)
+        }
     }
 
     pub(crate) fn sample_distinct(&mut self, count: &ast::Expr, of: &ast::NamedExpr, input: Rel, span: Span, scope: &Scope) -> Bound<Rel> {

@@ -412,7 +412,7 @@ fn escape(text: &str) -> String {
 }
 
 /// Names a predicate mentions, in order.
-fn names_in(expr: &ast::Expr, names: &mut Vec<String>) {
+pub(super) fn names_in(expr: &ast::Expr, names: &mut Vec<String>) {
     match &expr.kind {
         Ast::Name(name) if !names.contains(name) => names.push(name.clone()),
         Ast::Binary { left, right, .. } => {

@@ -124,7 +124,7 @@ impl Binder<'_> {
                 "make-series wants an aggregate here, e.g. count()",
             );
         };
-        let aggregate = self.named_aggregate(function, &item.expr, ctx, columns)?;
+        let aggregate = self.named_aggregate(function, &item.expr, ctx, columns, &[])?;
         let ty = aggregate.outputs.first().map_or(Type::Real, |output| output.ty);
         let default: Expr = match &item.default {
             Some(default) => {

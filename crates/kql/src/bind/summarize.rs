@@ -9,6 +9,7 @@ use crate::bound::{Aggregate, Column, ColumnId, Expr, ExprKind, PathStep, Rel, R
 use crate::catalog::{Function, FunctionKind, Naming};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::syntax::ast::{self, ExprKind as Ast};
+use crate::types::Type;
 
 /// Keys of a grouping, with the columns they give.
 pub(crate) struct Keys {
@@ -94,9 +95,10 @@ impl Binder<'_> {
         let mut calls: Vec<Aggregate> = Vec::new();
         let mut computed = false;
         let mut unnamed = 0usize;
+        let mut given: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
         for item in aggregates {
             if let Some(function) = self.plain_aggregate(&item.value, scope) {
-                match self.named_aggregate(function, item, &ctx, &columns) {
+                match self.named_aggregate(function, item, &ctx, &columns, &given) {
                     Ok(aggregate) => {
                         for output in &aggregate.outputs {
                             exprs.push(Expr::column(output, self.place(item.value.span)));
@@ -106,9 +108,10 @@ impl Binder<'_> {
                     }
                     Err(Reported) => {
                         failed = true;
-                        columns.push(self.failed_output(item, &columns.clone()));
+                        columns.extend(self.failed_outputs(function, item, &columns.clone()));
                     }
                 }
+                given.extend(item.names.iter().map(|name| name.text.clone()));
                 continue;
             }
             computed = true;
@@ -123,11 +126,11 @@ impl Binder<'_> {
             calls.extend(found);
             let name = match item.names.first() {
                 Some(name) => {
-                    if columns.iter().any(|column| column.name == name.text) {
+                    if given.contains(&name.text) {
                         self.duplicate(name);
                         failed = true;
                     }
-                    name.text.clone()
+                    unique(&name.text, &columns)
                 }
                 None => match self.name_of(&item.value) {
                     Some(name) => unique(&name, &columns),
@@ -147,6 +150,7 @@ impl Binder<'_> {
                     failed = true;
                 }
             }
+            given.extend(item.names.iter().map(|name| name.text.clone()));
         }
         self.summarize_keys = outer_keys;
         if failed {
@@ -170,14 +174,29 @@ impl Binder<'_> {
         Ok(self.rel(kind, columns, false, span))
     }
 
-    fn failed_output(&mut self, item: &ast::NamedExpr, columns: &[Column]) -> Column {
-        let name = item
-            .names
-            .first()
-            .map(|name| name.text.clone())
-            .or_else(|| self.name_of(&item.value))
-            .unwrap_or_else(|| "Column1".to_owned());
-        self.poisoned_column(unique(&name, columns))
+    /// Columns for an aggregate that did not bind.
+    fn failed_outputs(&mut self, function: &Function, item: &ast::NamedExpr, columns: &[Column]) -> Vec<Column> {
+        let mut names = vec![self.name_of(&item.value)];
+        if let (Naming::Columns, Ast::Call { arguments, .. }) = (function.naming, &item.value.kind) {
+            names = arguments.iter().map(|argument| self.name_of(&argument.value)).collect();
+        }
+        // These give one type whatever they are over.
+        let ty = match function.name {
+            name if name.starts_with("dcount") || name.starts_with("count") => Some(Type::Long),
+            name if name.starts_with("make_") => Some(Type::Dynamic),
+            _ => None,
+        };
+        let mut all = columns.to_vec();
+        for (index, name) in names.into_iter().enumerate() {
+            let given = item.names.get(index).map(|name| name.text.clone());
+            let name = unique(&given.or(name).unwrap_or_else(|| "Column1".to_owned()), &all);
+            let column = match ty {
+                Some(ty) if self.lenient() => self.column(name, ty),
+                _ => self.poisoned_column(name),
+            };
+            all.push(column);
+        }
+        all.split_off(columns.len())
     }
 
     /// An aggregate whose outputs are named: as the query says, else by themselves.
@@ -187,6 +206,7 @@ impl Binder<'_> {
         item: &ast::NamedExpr,
         ctx: &Ctx<'_>,
         taken: &[Column],
+        given: &[String],
     ) -> Bound<Aggregate> {
         let Ast::Call { name, arguments } = &item.value.kind else {
             return Err(Reported);
@@ -210,10 +230,10 @@ impl Binder<'_> {
         for (index, output) in aggregate.outputs.iter_mut().enumerate() {
             match item.names.get(index) {
                 Some(name) => {
-                    if all.iter().any(|column| column.name == name.text) {
+                    if given.contains(&name.text) {
                         self.duplicate(name);
                     }
-                    output.name = name.text.clone();
+                    output.name = unique(&name.text, &all);
                 }
                 None => {
                     if output.name.is_empty() {
@@ -252,7 +272,8 @@ impl Binder<'_> {
                 .with_help(format!("put it into an aggregate, e.g. take_any({name}), or group by it"));
             return Err(self.report(problem));
         }
-        if found.is_empty() {
+        let column = matches!(written.kind, Ast::Name(_));
+        if found.is_empty() && (column || !self.lenient()) {
             let problem =
                 Diagnostic::error(Code::Semantic, written.span, "summarize wants an aggregate here").with_help("e.g. count() or max(x)");
             return Err(self.report(problem));

@@ -94,7 +94,14 @@ impl Binder<'_> {
                     }
                     _ => {
                         self.piped_name = name.take();
-                        Piped::Table(self.operator(operator, rel, scope)?)
+                        let (known, known_open) = (rel.columns.len(), rel.open);
+                        let outer = self.inferred.take();
+                        let mut rel = self.operator(operator, rel, scope)?;
+                        let inferred = self.inferred.replace(outer);
+                        if known_open && keeps_columns(&operator.kind) {
+                            self.add_inferred(&mut rel, inferred, known);
+                        }
+                        Piped::Table(rel)
                     }
                 },
             };
@@ -145,6 +152,18 @@ impl Binder<'_> {
     /// Gives rows a name for what stands behind.
     pub(crate) fn name_table(&mut self, name: &ast::Name, rel: &Rel, scope: &mut Scope) {
         *scope = scope.with(name.text.clone(), Binding::Table(Rc::new(rel.clone())));
+    }
+
+    /// Columns that a query uses, though nobody can know them, are columns of its rows.
+    fn add_inferred(&mut self, rel: &mut Rel, inferred: Vec<String>, known: usize) {
+        let mut at = known.min(rel.columns.len());
+        for name in inferred {
+            if !rel.columns.iter().any(|column| column.name == name) {
+                let column = self.poisoned_column(name);
+                rel.columns.insert(at, column);
+                at += 1;
+            }
+        }
     }
 
     /// The rows that a body without a source works on.
@@ -310,6 +329,11 @@ impl Binder<'_> {
         }
         let mut values = Vec::with_capacity(properties.len());
         for (name, value) in properties.iter().filter(|(name, _)| !name.text.starts_with("hint.")) {
+            if self.lenient() && !RENDER_PROPERTIES.contains(&name.text.as_str()) {
+                let mut problem = super::suggest::unknown("property of render", &name.text, name.span, RENDER_PROPERTIES.iter().copied());
+                problem.code = Code::Syntax;
+                self.report(problem);
+            }
             if let Some(text) = self.render_value(value, scope) {
                 values.push((name.text.clone(), text));
             }
@@ -344,6 +368,14 @@ impl Binder<'_> {
     }
 }
 
+/// An operator whose result starts with the columns of its input.
+fn keeps_columns(operator: &Op) -> bool {
+    matches!(
+        operator,
+        Op::Where { .. } | Op::Extend { .. } | Op::Parse { .. } | Op::Sort { .. } | Op::Top { .. } | Op::Serialize { .. }
+    )
+}
+
 /// What `render` knows.
 pub(crate) const RENDER_KINDS: &[&str] = &[
     "anomalychart",
@@ -363,4 +395,25 @@ pub(crate) const RENDER_KINDS: &[&str] = &[
     "timechart",
     "timepivot",
     "treemap",
+];
+
+/// Properties of `render`.
+const RENDER_PROPERTIES: &[&str] = &[
+    "accumulate",
+    "anomalycolumns",
+    "kind",
+    "legend",
+    "series",
+    "title",
+    "xaxis",
+    "xcolumn",
+    "xmax",
+    "xmin",
+    "xtitle",
+    "yaxis",
+    "ycolumns",
+    "ymax",
+    "ymin",
+    "ysplit",
+    "ytitle",
 ];

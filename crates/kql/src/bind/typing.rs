@@ -222,6 +222,10 @@ impl Binder<'_> {
 
     fn comparable(&mut self, op: BinaryOp, left: Expr, right: Expr, span: Span) -> Bound<(Expr, Expr)> {
         let equality = matches!(op, BinaryOp::Equal | BinaryOp::NotEqual);
+        let dynamics = left.ty == Type::Dynamic && right.ty == Type::Dynamic;
+        if self.lenient() && (equality || dynamics) {
+            return Ok((left, right));
+        }
         match (left.ty, right.ty) {
             (Type::Dynamic, Type::Dynamic) => self.incomparable(op, &left, &right, span),
             (Type::Dynamic, ty) | (ty, Type::Dynamic) if !equality && !is_ordered_number(ty) => self.incomparable(op, &left, &right, span),
@@ -345,6 +349,7 @@ impl Binder<'_> {
                 let ty = if a == Type::Int { Type::Long } else { a };
                 Ok((cast(left, ty), right, TimeSpan))
             }
+            (_, Dynamic, Dynamic) if self.lenient() => Ok((left, right, Dynamic)),
             (_, a, b) => {
                 let help = match (a, b) {
                     (Type::String, _) | (_, Type::String) if op == Add => "join texts with strcat()",
@@ -366,6 +371,10 @@ impl Binder<'_> {
         for expr in &exprs {
             match common(ty, expr.ty) {
                 Some(shared) => ty = shared,
+                None if self.lenient() => {
+                    let exprs = exprs.into_iter().map(|expr| cast(expr, Type::Dynamic)).collect();
+                    return Ok((exprs, Type::Dynamic));
+                }
                 None => {
                     let other = expr.ty;
                     return self.error(

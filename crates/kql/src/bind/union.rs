@@ -42,12 +42,15 @@ impl Binder<'_> {
             parts.push(Part { source, rel });
         }
         let mut failed = false;
+        let outer = self.fuzzy;
+        self.fuzzy |= fuzzy;
         for item in items {
             match self.parts(item, fuzzy, "union_arg", &mut parts, scope) {
                 Ok(()) => {}
                 Err(Reported) => failed = true,
             }
         }
+        self.fuzzy = outer;
         if failed {
             return Err(Reported);
         }
@@ -66,7 +69,7 @@ impl Binder<'_> {
                 self.wildcard_parts(&pattern, item.span, fuzzy, parts, scope)
             }
             Ast::Star => self.wildcard_parts("*", item.span, fuzzy, parts, scope),
-            Ast::Name(name) if fuzzy && !self.table_exists(name, scope) => Ok(()),
+            Ast::Name(name) if fuzzy && !self.lenient() && !self.table_exists(name, scope) => Ok(()),
             Ast::Name(name) if fuzzy && matches!(scope.get(name), Some(Binding::Broken)) && self.absent.iter().any(|(n, _)| n == name) => {
                 self.absent.retain(|(absent, _)| absent != name);
                 self.left_out.push(name.clone());
@@ -86,6 +89,7 @@ impl Binder<'_> {
                     // A fuzzy union leaves out what cannot be resolved.
                     Err(Reported)
                         if fuzzy
+                            && !self.lenient()
                             && self
                                 .diagnostics
                                 .iter()
@@ -128,7 +132,7 @@ impl Binder<'_> {
                 names.push(name);
             }
         }
-        if names.is_empty() && !fuzzy {
+        if names.is_empty() && (!fuzzy || self.lenient()) {
             return self.error(Code::UnknownName, span, format!("no table fits '{pattern}'"));
         }
         for name in names {
@@ -150,22 +154,23 @@ impl Binder<'_> {
             return rel;
         }
         // Name and type together make a column; a name with several types is told apart by them.
-        let mut wanted: Vec<(String, Type)> = Vec::new();
+        let mut wanted: Vec<(String, Type, bool)> = Vec::new();
         for part in &parts {
             for column in &part.rel.columns {
-                let key = (column.name.clone(), column.ty);
+                let unknown = self.lenient() && self.is_poisoned(column.id);
+                let key = (column.name.clone(), column.ty, unknown);
                 if wanted.contains(&key) {
                     continue;
                 }
                 // Columns of one name stand together.
-                match wanted.iter().rposition(|(name, _)| *name == key.0) {
+                match wanted.iter().rposition(|(name, ..)| *name == key.0) {
                     Some(last) => wanted.insert(last + 1, key),
                     None => wanted.push(key),
                 }
             }
         }
         if inner {
-            wanted.retain(|(name, ty)| {
+            wanted.retain(|(name, ty, _)| {
                 parts
                     .iter()
                     .all(|part| part.rel.columns.iter().any(|column| column.name == *name && column.ty == *ty))
@@ -175,15 +180,20 @@ impl Binder<'_> {
         if let Some(name) = with_source {
             columns.push(self.column(name, Type::String));
         }
-        for (name, ty) in &wanted {
-            let several = wanted.iter().filter(|(other, _)| other == name).count() > 1;
-            let shown = if several { format!("{name}_{ty}") } else { name.clone() };
-            let poisoned = parts.iter().any(|part| {
-                part.rel
-                    .columns
-                    .iter()
-                    .any(|column| column.name == *name && self.is_poisoned(column.id))
-            });
+        for (name, ty, unknown) in &wanted {
+            let several = wanted.iter().filter(|(other, ..)| other == name).count() > 1;
+            let shown = match (several, unknown) {
+                (true, true) => format!("{name}_unknown"),
+                (true, false) => format!("{name}_{ty}"),
+                _ => name.clone(),
+            };
+            let poisoned = (!several || *unknown || !self.lenient())
+                && parts.iter().any(|part| {
+                    part.rel
+                        .columns
+                        .iter()
+                        .any(|column| column.name == *name && self.is_poisoned(column.id))
+                });
             let column = if poisoned {
                 self.poisoned_column(shown)
             } else {
@@ -200,7 +210,7 @@ impl Binder<'_> {
                 exprs.push(Expr::literal(Value::String(part.source), place));
                 outputs.push(self.column(name, Type::String));
             }
-            for (name, ty) in &wanted {
+            for (name, ty, _) in &wanted {
                 let found = part.rel.columns.iter().find(|column| column.name == *name && column.ty == *ty);
                 exprs.push(match found {
                     Some(column) => Expr::column(column, place),

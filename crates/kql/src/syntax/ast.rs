@@ -493,7 +493,7 @@ pub enum OperatorKind {
         name: Option<Name>,
     },
     Distinct {
-        items: Vec<Expr>,
+        items: Vec<NamedExpr>,
     },
     Evaluate {
         call: Box<Expr>,

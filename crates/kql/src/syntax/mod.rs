@@ -14,4 +14,9 @@ mod time;
 pub mod token;
 
 pub use parser::{parse, parse_parameters};
-pub use print::print;
+pub use print::{print, print_expression};
+
+/// The words of a text, the last being the end.
+pub fn tokens(text: &str) -> Vec<token::Token> {
+    lexer::lex(text).0
+}

@@ -19,6 +19,11 @@ pub fn print(query: &Query) -> String {
     out
 }
 
+/// Prints an expression.
+pub fn print_expression(value: &Expr) -> String {
+    expr(value, 0)
+}
+
 pub(super) fn pad(indent: usize) -> String {
     "    ".repeat(indent)
 }

@@ -127,7 +127,7 @@ fn body(op: &Operator, indent: usize) -> String {
         OperatorKind::As { name } => format!("as {}", quoted(&name.text)),
         OperatorKind::Consume => "consume".to_string(),
         OperatorKind::Count { name } => format!("count{}", clause("as", name.as_ref().map(|n| quoted(&n.text)))),
-        OperatorKind::Distinct { items } => format!("distinct {}", joined(items, text)),
+        OperatorKind::Distinct { items } => format!("distinct {}", joined(items, |item| named(item, indent))),
         OperatorKind::Evaluate { call, schema } => {
             format!(
                 "evaluate {}{}",

@@ -7,6 +7,7 @@
 
 mod catalog;
 mod completion;
+mod mutated;
 mod oracle;
 mod schema;
 

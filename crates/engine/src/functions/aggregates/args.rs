@@ -182,7 +182,8 @@ pub fn bagif(args: &[Argument<'_>]) -> Outcome {
 
 fn percentile_value(args: &[Argument<'_>]) -> Result<Type, ArgumentError> {
     match args.first().map(|arg| arg.ty) {
-        Some(ty @ (Type::Int | Type::Long | Type::Real | Type::Decimal | Type::DateTime | Type::TimeSpan)) => Ok(ty),
+        Some(Type::Int) => Ok(Type::Long),
+        Some(ty @ (Type::Long | Type::Real | Type::Decimal | Type::DateTime | Type::TimeSpan)) => Ok(ty),
         Some(Type::Dynamic) => Ok(Type::Real),
         Some(other) => Err(wrong(0, format!("expected a number, datetime or timespan, got {other}"))),
         None => Err(wrong_count("expected a value and percentages")),

@@ -258,7 +258,7 @@ impl Parser<'_> {
 
     /// `=` where only `==` can be meant.
     pub(super) fn mistaken_equals(&mut self, span: Span) {
-        let problem = Diagnostic::error(Code::Syntax, span, "`=` gives a name; it does not compare");
+        let problem = Diagnostic::error(Code::Semantic, span, "`=` gives a name; it does not compare");
         self.report(
             problem
                 .with_help("write `==` to compare (`=~` to ignore case)")

@@ -72,7 +72,7 @@ impl<'a> Parser<'a> {
 
     fn distinct(&mut self, _: &mut Properties) -> Parsed<OperatorKind> {
         Ok(OperatorKind::Distinct {
-            items: self.list(Self::expression)?,
+            items: self.list(Self::named)?,
         })
     }
 

@@ -247,7 +247,7 @@ impl<'a> Parser<'a> {
         let lower = written.to_lowercase();
         let foreign = FOREIGN.iter().find(|(word, _)| *word == lower).map(|(_, name)| *name);
         let suggestion = foreign.or_else(|| near(&lower.replace('_', "-"), OPERATORS.iter().copied()));
-        let problem = Diagnostic::error(Code::UnknownName, span, format!("`{written}` is not an operator"));
+        let problem = Diagnostic::error(Code::Syntax, span, format!("`{written}` is not an operator"));
         let Some(name) = suggestion.and_then(|s| OPERATORS.iter().find(|name| **name == s)) else {
             self.report(problem.with_help("operators are `where`, `project`, `extend`, `summarize`, `sort`, `take`, `join`, ..."));
             return Err(Failed);

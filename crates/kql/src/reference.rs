@@ -646,12 +646,6 @@ pub const ABSENT: &[(&str, &str)] = &[
     ("graph-where-edges", "undocumented"),
     ("graph-where-nodes", "undocumented"),
     ("macro-expand", "over groups of databases of a Kusto cluster"),
-    ("alias database", "names databases of other clusters; there is one database here"),
-    (
-        "restrict access",
-        "limits what a service's own middle tier may ask; tokens limit access here",
-    ),
-    ("declare pattern", "for middle tiers that rewrite queries"),
     ("external_table", "external tables are objects of a Kusto database"),
     (
         "materialized_view",

@@ -5,6 +5,7 @@ use std::io::{BufRead, Write};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use taffrail_engine::functions::catalog;
+use taffrail_kql::bound::Rel;
 use taffrail_kql::catalog::{Entity, Schema};
 use taffrail_kql::diagnostic::{Severity, line_column};
 use taffrail_kql::{BoundQuery, Code, Diagnostic, Environment};
@@ -70,7 +71,7 @@ pub fn batch(schema: &dyn Schema) -> anyhow::Result<u8> {
 fn answer(id: Value, query: &str, schema: &dyn Schema) -> Value {
     match compile(query, schema) {
         Ok(bound) => {
-            let columns = bound.root.columns.iter();
+            let columns = last(&bound).columns.iter();
             let columns: Vec<Value> = columns
                 .map(|column| json!({ "name": column.name, "type": column.ty.name() }))
                 .collect();
@@ -102,6 +103,11 @@ fn error(query: &str, problem: &Diagnostic) -> Value {
     })
 }
 
+/// Of several answers the last, as the language's own analyser has it.
+fn last(bound: &BoundQuery) -> &Rel {
+    bound.further.last().map_or(&bound.root, |table| &table.rel)
+}
+
 fn compile(query: &str, schema: &dyn Schema) -> Result<BoundQuery, Vec<Diagnostic>> {
     let environment = Environment {
         catalog: catalog(),
@@ -117,7 +123,7 @@ pub fn one(query: &str, schema: &dyn Schema) -> anyhow::Result<u8> {
     match compile(query, schema) {
         Ok(bound) => {
             print(query, &bound.warnings);
-            for column in &bound.root.columns {
+            for column in &last(&bound).columns {
                 writeln!(std::io::stdout(), "{}: {}", column.name, column.ty)?;
             }
             Ok(DONE)

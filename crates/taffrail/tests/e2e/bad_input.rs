@@ -117,7 +117,7 @@ fn queries_point_at_the_place_and_suggest_the_mend() {
         (
             "KubernetesAudit | graph-match (a)-[e]->(b) project a",
             "line 1",
-            "not yet supported",
+            "make-graph",
         ),
     ] {
         let output = run(&["query", query]);

@@ -38,7 +38,7 @@ fn findings_have_what_tools_read() {
         .find(|finding| finding["rule"] == "cluster-admin-binding")
         .expect("the binding is found");
     assert_eq!(binding["severity"], "High");
-    assert_eq!(binding["techniques"], json!(["T1098.006"]));
+    assert_eq!(binding["techniques"], json!(["T1098.006", "T1078"]));
     for field in [
         "title",
         "tactics",

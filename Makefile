@@ -90,8 +90,8 @@ test-portal: ui build chromium ## The portal in a real browser on a real server
 	  echo "SKIPPED: the portal's browser tests need Debian's chromium, which is not installed"
 	fi
 
-.PHONY: bench
-bench: ## How fast the decoders are, on one core
+.PHONY: bench-decoders
+bench-decoders: ## How fast the decoders are, on one core
 	$(CARGO) bench --locked -p taffrail-sources
 
 FUZZ_SECONDS ?= 300
@@ -107,3 +107,11 @@ fuzz: ## Every decoder's fuzz target for FUZZ_SECONDS, from the samples and what
 .PHONY: screenshots
 screenshots: ui build chromium ## Pictures of every page, dark and light, in .cache/screenshots
 	SCREENSHOTS="$(CURDIR)/.cache/screenshots" tests/with-demo "$(BINARY)" npm --prefix ui run e2e
+
+.PHONY: bench
+bench: release ## Twelve questions over a million audit events beside ClickHouse and DuckDB, with our gates
+	python3 benches/peers.py
+
+.PHONY: bench-recorded
+bench-recorded: release ## The same over recorded events, repeated to the same number
+	python3 benches/peers.py --recorded

@@ -8,11 +8,13 @@ use arrow::record_batch::RecordBatch;
 use chrono::{DateTime, Utc};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionState;
-use datafusion::physical_plan::displayable;
+use datafusion::physical_plan::execution_plan::reset_plan_states;
+use datafusion::physical_plan::{ExecutionPlan, displayable};
 use taffrail_kql::bound::Rel;
 use taffrail_kql::catalog::{Catalog, Schema};
 use taffrail_kql::{BoundQuery, Completion, Diagnostic, Type, Value};
 
+use crate::cache::{Cache, Known};
 use crate::discover::{self, Asking, Members, Question};
 use crate::error::QueryError;
 use crate::execute::{self, Execution};
@@ -22,7 +24,7 @@ use crate::plugins::BagUnpack;
 use crate::result::{self, QueryResult, ResultColumn, ResultTable, Statistics};
 use crate::source::TableSource;
 use crate::ticks::UNIX_EPOCH;
-use crate::{functions, kernels, language, session};
+use crate::{functions, kernels, language, paths, session};
 
 /// What queries may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub struct EngineOptions {
     pub timeout: Duration,
     /// Threads for one query
     pub partitions: usize,
+    /// Bytes for answers that may be asked for again; zero: none are kept
+    pub result_cache: usize,
 }
 
 impl Default for EngineOptions {
@@ -44,6 +48,7 @@ impl Default for EngineOptions {
             max_rows: 500_000,
             timeout: Duration::from_secs(240),
             partitions: std::thread::available_parallelism().map_or(2, usize::from),
+            result_cache: 64 * 1024 * 1024,
         }
     }
 }
@@ -59,6 +64,8 @@ pub struct QueryRequest {
     pub parameters: Vec<(String, Value)>,
     /// Instead of the engine's `max_rows`, when smaller
     pub max_rows: Option<usize>,
+    /// Run it, even when the answer is known from before
+    pub fresh: bool,
 }
 
 /// Runs KQL over tables. Cheap to clone.
@@ -71,6 +78,7 @@ pub struct Engine {
     runtime: Arc<RuntimeEnv>,
     parallel: Arc<SessionState>,
     ordered: Arc<SessionState>,
+    cache: Arc<Cache>,
 }
 
 impl Engine {
@@ -79,10 +87,12 @@ impl Engine {
         let runtime = session::runtime(&options);
         let parallel = Arc::new(session::session(&runtime, options.partitions));
         let ordered = Arc::new(session::session(&runtime, 1));
+        let cache = Arc::new(Cache::new(options.result_cache));
         Engine {
             schema,
             source,
             external: None,
+            cache,
             options: Arc::new(options),
             runtime,
             parallel,
@@ -93,7 +103,12 @@ impl Engine {
     /// The same engine (functions, limits, memory) over other tables.
     #[must_use]
     pub fn with_source(&self, source: Arc<dyn TableSource>) -> Engine {
-        Engine { source, ..self.clone() }
+        Engine {
+            source,
+            // Versions of one source say nothing about another.
+            cache: Arc::new(Cache::new(0)),
+            ..self.clone()
+        }
     }
 
     /// The same engine, in which `externaldata` reads from `external`. Without one it is refused.
@@ -148,7 +163,9 @@ impl Engine {
     /// declared result), which `query` finds out by itself.
     pub fn compile(&self, text: &str, request: &QueryRequest) -> Result<BoundQuery, QueryError> {
         let now = ticks(request.now.unwrap_or_else(Utc::now));
-        language::compile(text, self.schema.as_ref(), now, &request.parameters).map_err(QueryError::Diagnostics)
+        let mut query = language::compile(text, self.schema.as_ref(), now, &request.parameters).map_err(QueryError::Diagnostics)?;
+        paths::resolve(&mut query, self.schema.as_ref());
+        Ok(query)
     }
 
     /// Text to bound query; runs what has to be run to know the columns.
@@ -159,7 +176,10 @@ impl Engine {
             let asking = Asking::new(self.schema.as_ref(), &answers);
             let compiled = language::compile(text, &asking, now, &request.parameters);
             match (compiled, asking.question()) {
-                (Ok(query), _) => return Ok(query),
+                (Ok(mut query), _) => {
+                    paths::resolve(&mut query, self.schema.as_ref());
+                    return Ok(query);
+                }
                 (Err(diagnostics), None) => return Err(QueryError::Diagnostics(diagnostics)),
                 (Err(_), Some(question)) => answers.push(self.answer(&question, request).await?),
             }
@@ -213,7 +233,35 @@ impl Engine {
         let Ok(query) = bound.await else {
             return Err(QueryError::Timeout { limit });
         };
-        self.run_from(started, &query?, request).await
+        let query = query?;
+        let versions = Cache::versions(&query, self.source.as_ref());
+        let mut plan = None;
+        if let Some(versions) = &versions {
+            match self.cache.find(text, &query, request, versions) {
+                Known::Result(result) => {
+                    return Ok(QueryResult {
+                        statistics: Statistics {
+                            rows: result.statistics.rows,
+                            elapsed: started.elapsed(),
+                            from_cache: true,
+                            ..Statistics::default()
+                        },
+                        ..result
+                    });
+                }
+                Known::Plan(known) => plan = Some(known),
+                Known::Nothing => {}
+            }
+        }
+        let known = plan.is_some();
+        let (result, plan) = self.run_from(started, &query, request, plan).await?;
+        if let Some(versions) = versions {
+            if !known {
+                self.cache.drop_stale(self.source.as_ref());
+            }
+            self.cache.keep(text, &query, request, versions, plan, &result);
+        }
+        Ok(result)
     }
 
     /// Runs a query compiled before.
@@ -221,16 +269,24 @@ impl Engine {
     /// # Errors
     /// See [`QueryError`].
     pub async fn run(&self, query: &BoundQuery, request: &QueryRequest) -> Result<QueryResult, QueryError> {
-        self.run_from(Instant::now(), query, request).await
+        Ok(self.run_from(Instant::now(), query, request, None).await?.0)
     }
 
-    async fn run_from(&self, started: Instant, query: &BoundQuery, request: &QueryRequest) -> Result<QueryResult, QueryError> {
+    /// Runs a query, by a plan made before if there is one. Gives its plan when it can be run again.
+    async fn run_from(
+        &self,
+        started: Instant,
+        query: &BoundQuery,
+        request: &QueryRequest,
+        plan: Option<Arc<dyn ExecutionPlan>>,
+    ) -> Result<(QueryResult, Option<Arc<dyn ExecutionPlan>>), QueryError> {
         let limit = self.options.timeout;
-        let execution = Box::pin(self.execute_all(query, request));
+        let execution = Box::pin(self.execute_all(query, request, plan));
         let Ok(execution) = tokio::time::timeout(limit, execution).await else {
             return Err(QueryError::Timeout { limit });
         };
-        let mut tables = execution?.into_iter();
+        let (tables, plan) = execution?;
+        let mut tables = tables.into_iter();
         let Some((first, statistics)) = tables.next() else {
             return Err(QueryError::Execution {
                 message: "the query gives no table".to_owned(),
@@ -244,10 +300,11 @@ impl Engine {
         for (table, of_table) in tables {
             statistics.scanned_rows += of_table.scanned_rows;
             statistics.scanned_bytes += of_table.scanned_bytes;
+            statistics.cpu += of_table.cpu;
             further.push(table);
         }
         statistics.elapsed = started.elapsed();
-        Ok(QueryResult {
+        let result = QueryResult {
             columns: first.columns,
             batches: first.batches,
             visualization: first.visualization,
@@ -256,17 +313,34 @@ impl Engine {
             truncated: first.truncated,
             name: first.name,
             further,
-        })
+        };
+        Ok((result, plan))
     }
 
     /// Every table of a query. What they share is computed once.
-    async fn execute_all(&self, query: &BoundQuery, request: &QueryRequest) -> Result<Vec<(ResultTable, Statistics)>, QueryError> {
+    async fn execute_all(
+        &self,
+        query: &BoundQuery,
+        request: &QueryRequest,
+        known: Option<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Executed, QueryError> {
         let mut lowering = self.lowering(request);
+        let mut plan = None;
         let first = (&query.root, &query.name, &query.visualization);
         let further = query.further.iter().map(|table| (&table.rel, &table.name, &table.visualization));
         let mut tables = Vec::with_capacity(1 + query.further.len());
         for (rel, name, visualization) in std::iter::once(first).chain(further) {
-            let execution = Box::pin(self.execute(&mut lowering, rel, request)).await?;
+            let execution = match &known {
+                Some(known) => {
+                    plan = Some(Arc::clone(known));
+                    self.execute_again(known, request).await?
+                }
+                None => {
+                    let (execution, again) = Box::pin(self.execute(&mut lowering, rel, request)).await?;
+                    plan = again;
+                    execution
+                }
+            };
             let columns: Vec<ResultColumn> = rel
                 .columns
                 .iter()
@@ -290,18 +364,41 @@ impl Engine {
             };
             tables.push((table, execution.statistics));
         }
-        Ok(tables)
+        // One plan is kept, so it is of queries that have one.
+        Ok((tables, plan.filter(|_| query.further.is_empty())))
     }
 
-    async fn execute(&self, lowering: &mut Lowering, rel: &Rel, request: &QueryRequest) -> Result<Execution, QueryError> {
+    fn max_rows(&self, request: &QueryRequest) -> usize {
+        let asked = request.max_rows.unwrap_or(self.options.max_rows);
+        asked.min(self.options.max_rows)
+    }
+
+    /// Runs a plan that was made before. It keeps what it counted and built; run again it starts with nothing.
+    async fn execute_again(&self, plan: &Arc<dyn ExecutionPlan>, request: &QueryRequest) -> Result<Execution, QueryError> {
+        let fresh = reset_plan_states(Arc::clone(plan)).map_err(|error| self.failed(error))?;
+        execute::execute(&self.parallel, fresh, self.max_rows(request), self.options.memory_limit).await
+    }
+
+    async fn execute(
+        &self,
+        lowering: &mut Lowering,
+        rel: &Rel,
+        request: &QueryRequest,
+    ) -> Result<(Execution, Option<Arc<dyn ExecutionPlan>>), QueryError> {
         let memory = self.options.memory_limit;
         lowering.prepare(rel).await?;
         let plan = lowering.answer(rel).map_err(|error| QueryError::from_lower(error, memory))?;
-        let max_rows = request
-            .max_rows
-            .map_or(self.options.max_rows, |rows| rows.min(self.options.max_rows));
         let session = lowering.session();
-        execute::run(session, plan, max_rows, memory).await
+        let optimized = execute::optimize(session, self.source.as_ref(), &plan).map_err(|error| self.failed(error))?;
+        let plan = execute::physical(session, &optimized).await.map_err(|error| self.failed(error))?;
+        let again = lowering.is_self_contained() && Arc::ptr_eq(session, &self.parallel);
+        let kept = if again {
+            Some(reset_plan_states(Arc::clone(&plan)).map_err(|error| self.failed(error))?)
+        } else {
+            None
+        };
+        let execution = execute::execute(session, plan, self.max_rows(request), memory).await?;
+        Ok((execution, kept))
     }
 
     /// The logical plan as lowered, as optimized, and the physical plan, as text.
@@ -316,8 +413,8 @@ impl Engine {
             .answer(&query.root)
             .map_err(|error| QueryError::from_lower(error, self.options.memory_limit))?;
         let session = lowering.session();
-        let optimized = session.optimize(&plan).map_err(|error| self.failed(error))?;
-        let physical = Box::pin(session.create_physical_plan(&plan))
+        let optimized = execute::optimize(session, self.source.as_ref(), &plan).map_err(|error| self.failed(error))?;
+        let physical = Box::pin(execute::physical(session, &optimized))
             .await
             .map_err(|error| self.failed(error))?;
         Ok(format!(
@@ -344,6 +441,9 @@ impl Engine {
         QueryError::from_datafusion(error, self.options.memory_limit)
     }
 }
+
+/// The tables of a query, and its plan when it can be run again.
+type Executed = (Vec<(ResultTable, Statistics)>, Option<Arc<dyn ExecutionPlan>>);
 
 /// A time as KQL counts it.
 pub(crate) fn ticks(time: DateTime<Utc>) -> i64 {

@@ -1,6 +1,7 @@
 //! Runs a plan and gathers what it gives.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
@@ -9,8 +10,10 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 
+use crate::counted;
 use crate::error::QueryError;
 use crate::result::Statistics;
+use crate::source::TableSource;
 
 /// What a run gave.
 pub(crate) struct Execution {
@@ -23,9 +26,39 @@ pub(crate) struct Execution {
 }
 
 /// Runs a plan until it ends or has given `max_rows`. The answer itself may take `memory` bytes.
-pub(crate) async fn run(session: &Arc<SessionState>, plan: LogicalPlan, max_rows: usize, memory: usize) -> Result<Execution, QueryError> {
+pub(crate) async fn run(
+    session: &Arc<SessionState>,
+    source: &dyn TableSource,
+    plan: LogicalPlan,
+    max_rows: usize,
+    memory: usize,
+) -> Result<Execution, QueryError> {
     let failed = |error: DataFusionError| QueryError::from_datafusion(error, memory);
-    let physical = session.create_physical_plan(&plan).await.map_err(failed)?;
+    let optimized = optimize(session, source, &plan).map_err(failed)?;
+    let physical = physical(session, &optimized).await.map_err(failed)?;
+    execute(session, physical, max_rows, memory).await
+}
+
+/// A plan as it will be run: DataFusion's optimizer, then what only our sources can do.
+pub(crate) fn optimize(session: &SessionState, source: &dyn TableSource, plan: &LogicalPlan) -> datafusion::error::Result<LogicalPlan> {
+    counted::rewrite(session.optimize(plan)?, source)
+}
+
+/// The physical plan of an optimized one.
+pub(crate) async fn physical(session: &SessionState, optimized: &LogicalPlan) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+    session.query_planner().create_physical_plan(optimized, session).await
+}
+
+/// Runs a physical plan until it ends or has given `max_rows`.
+pub(crate) async fn execute(
+    session: &Arc<SessionState>,
+    physical: Arc<dyn ExecutionPlan>,
+    max_rows: usize,
+    memory: usize,
+) -> Result<Execution, QueryError> {
+    let failed = |error: DataFusionError| QueryError::from_datafusion(error, memory);
+    let pool = &session.runtime_env().memory_pool;
+    let mut peak = 0;
     let mut stream = execute_stream(physical.clone(), session.task_ctx()).map_err(failed)?;
     let mut batches = Vec::new();
     let mut rows: usize = 0;
@@ -33,6 +66,7 @@ pub(crate) async fn run(session: &Arc<SessionState>, plan: LogicalPlan, max_rows
     let mut truncated = false;
     while let Some(batch) = stream.next().await {
         let batch = batch.map_err(failed)?;
+        peak = pool.reserved().saturating_add(bytes).max(peak);
         if batch.num_rows() == 0 {
             continue;
         }
@@ -55,7 +89,10 @@ pub(crate) async fn run(session: &Arc<SessionState>, plan: LogicalPlan, max_rows
         batches.push(batch);
     }
     drop(stream);
-    let mut statistics = Statistics::default();
+    let mut statistics = Statistics {
+        peak_memory: peak,
+        ..Statistics::default()
+    };
     add_scans(physical.as_ref(), &mut statistics);
     Ok(Execution {
         batches,
@@ -66,11 +103,21 @@ pub(crate) async fn run(session: &Arc<SessionState>, plan: LogicalPlan, max_rows
 
 fn add_scans(plan: &dyn ExecutionPlan, statistics: &mut Statistics) {
     let children = plan.children();
-    if children.is_empty()
-        && let Some(metrics) = plan.metrics()
-    {
-        statistics.scanned_rows += metrics.output_rows().unwrap_or(0);
-        statistics.scanned_bytes += metrics.sum_by_name("bytes_scanned").map_or(0, |value| value.as_usize());
+    if let Some(metrics) = plan.metrics() {
+        let nanos = u64::try_from(metrics.elapsed_compute().unwrap_or(0)).unwrap_or(u64::MAX);
+        statistics.cpu += Duration::from_nanos(nanos);
+        if children.is_empty() {
+            let sum = |name: &str| metrics.sum_by_name(name).map_or(0, |value| value.as_usize());
+            statistics.scanned_rows += match sum("rows_scanned") {
+                0 => metrics.output_rows().unwrap_or(0),
+                rows => rows,
+            };
+            statistics.scanned_bytes += sum("bytes_scanned");
+            statistics.files += sum("files");
+            statistics.files_pruned += sum("files_pruned");
+            statistics.row_groups += sum("row_groups");
+            statistics.row_groups_pruned += sum("row_groups_pruned");
+        }
     }
     for child in children {
         add_scans(child.as_ref(), statistics);

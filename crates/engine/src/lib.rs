@@ -18,7 +18,9 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod cache;
 mod cooperate;
+mod counted;
 mod discover;
 mod engine;
 mod error;
@@ -30,6 +32,7 @@ mod kernels;
 mod language;
 mod lower;
 mod mining;
+mod paths;
 mod plugins;
 mod result;
 mod session;
@@ -41,5 +44,5 @@ pub use engine::{Engine, EngineOptions, QueryRequest};
 pub use error::{LowerError, QueryError};
 pub use external::{ExternalSource, Reading};
 pub use result::{QueryResult, ResultColumn, ResultTable, Statistics};
-pub use source::{MemorySource, TableSource};
+pub use source::{MemorySource, ROWS, TableSource};
 pub use taffrail_kql::{Completion, CompletionKind};

@@ -30,6 +30,20 @@ pub struct Statistics {
     pub scanned_rows: usize,
     /// Bytes read from files
     pub scanned_bytes: usize,
+    /// Files that were looked into
+    pub files: usize,
+    /// Files that could not hold a row of the answer, as their statistics say
+    pub files_pruned: usize,
+    /// Row groups of those files that were looked into
+    pub row_groups: usize,
+    /// Row groups that could not hold a row of the answer
+    pub row_groups_pruned: usize,
+    /// Time that threads worked, about
+    pub cpu: Duration,
+    /// Most memory that was held for it (by all queries of the engine at that time)
+    pub peak_memory: usize,
+    /// The answer was there already
+    pub from_cache: bool,
 }
 
 /// A further answer of a query that has several (`fork`, `facet`, several statements).

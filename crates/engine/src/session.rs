@@ -43,6 +43,8 @@ pub(crate) fn session(runtime: &Arc<RuntimeEnv>, partitions: usize) -> SessionSt
     options.execution.parquet.reorder_filters = true;
     options.execution.parquet.schema_force_view_types = true;
     options.execution.collect_statistics = true;
+    // Scans come in as many parts as pay; dealing out few rows by turns costs more than it gains.
+    options.optimizer.enable_round_robin_repartition = false;
     let udfs = [Ticks::udf()].into_iter().chain(kernels::udfs()).map(Arc::new).collect();
     SessionStateBuilder::new()
         .with_config(config)

@@ -15,7 +15,22 @@ use taffrail_schema::{Schema, stored_schema};
 pub trait TableSource: Send + Sync {
     /// The stored table of that name, in stored form.
     fn table(&self, name: &str) -> Option<Arc<dyn TableProvider>>;
+
+    /// The same table with the column [`ROWS`] behind the others, if the source can give equal rows as one: what counts rows
+    /// or does not care for their number then has less to look at.
+    fn counted(&self, _name: &str) -> Option<Arc<dyn TableProvider>> {
+        None
+    }
+
+    /// A number that changes whenever the rows of the table do. `None`: nobody counts, and what is read is never kept for the
+    /// next query.
+    fn version(&self, _name: &str) -> Option<u64> {
+        None
+    }
 }
+
+/// How many rows a row stands for, in a table that is [counted](TableSource::counted).
+pub const ROWS: &str = "_Rows";
 
 /// Tables over record batches in memory. A table of the schema without batches is empty.
 pub struct MemorySource {
@@ -49,5 +64,9 @@ impl TableSource for MemorySource {
         let definition = self.schema.table(name)?;
         let empty = MemTable::try_new(stored_schema(definition), vec![vec![]]).ok()?;
         Some(Arc::new(empty))
+    }
+
+    fn version(&self, _name: &str) -> Option<u64> {
+        Some(0)
     }
 }

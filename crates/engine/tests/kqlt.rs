@@ -27,6 +27,7 @@ use taffrail_schema::{ColumnDef, Schema, TableDef, stored_schema};
 fn column(name: &str, ty: Type) -> ColumnDef {
     ColumnDef {
         name: name.to_owned(),
+        path: Vec::new(),
         ty,
         about: String::new(),
     }
@@ -51,6 +52,7 @@ fn requests() -> (TableDef, RecordBatch) {
         sort: vec![],
         bloom: vec![],
         plain: vec![],
+        event: None,
     };
     let start = "2026-01-01T00:00:00Z".parse::<DateTime<Utc>>().unwrap().timestamp_micros();
     let hour = 3_600_000_000;

@@ -3,7 +3,7 @@
 //! A function is declared once, where it is implemented: a [`Function`] says its name, its parameters and its result, and
 //! the binder, the diagnostics, completion and the generated reference all read it from there.
 
-use crate::bound::{OperatorArg, Rel};
+use crate::bound::{OperatorArg, PathStep, Rel};
 use crate::types::{Type, Value};
 
 /// What kind of function.
@@ -174,6 +174,17 @@ pub enum Entity {
     },
 }
 
+/// See [`Schema::path_column`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathColumn {
+    /// Stored name
+    pub column: String,
+    /// Its type. A dynamic is the value itself; any other type is the value converted to it, a string as `tostring()` does
+    pub ty: Type,
+    /// Steps of the path that lead to it
+    pub steps: usize,
+}
+
 /// What names there are besides the query's own.
 pub trait Schema: Send + Sync {
     /// By name; case-sensitive.
@@ -192,5 +203,12 @@ pub trait Schema: Send + Sync {
     /// defines is looked at even where nothing uses it.
     fn open(&self) -> bool {
         false
+    }
+
+    /// The column of a stored table that holds what is at a path into another column of it: of a dynamic, or of a text that is
+    /// a JSON document. An engine may read that column instead of taking the path. Where there is no column for the whole
+    /// path, one for its beginning.
+    fn path_column(&self, _table: &str, _column: &str, _path: &[PathStep]) -> Option<PathColumn> {
+        None
     }
 }

@@ -15,6 +15,7 @@ use chrono::{DateTime, Utc};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::TaskContext;
+use datafusion::execution::context::SessionConfig;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_expr::expressions::col;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
@@ -34,6 +35,9 @@ use crate::shared::Table;
 
 /// A file of an interrupted flush or compaction is left alone this long.
 const UNFINISHED: Duration = Duration::from_secs(3600);
+
+/// Files that are merged at once.
+const MOST_AT_ONCE: usize = 16;
 
 /// What compaction did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -126,9 +130,11 @@ impl Inner {
             days.entry(file.date.clone()).or_default().push(Arc::clone(file));
         }
         for (date, files) in days.into_iter().filter(|(_, files)| files.len() > more_than) {
-            let one = self.compact_day(table, date.as_deref(), &files).await?;
-            done.removed += one.removed;
-            done.added += one.added;
+            for group in groups(files, limit) {
+                let one = self.compact_day(table, date.as_deref(), &group).await?;
+                done.removed += one.removed;
+                done.added += one.added;
+            }
         }
         Ok(done)
     }
@@ -201,6 +207,9 @@ impl Inner {
             Ok(deleted)
         })
         .await?;
+        if deleted > 0 {
+            self.shared.columns.forget(|path| !path.exists());
+        }
         counter!("taffrail_lake_vacuumed_files_total", "table" => table.name().to_owned()).increment(deleted);
         Ok(deleted)
     }
@@ -216,9 +225,7 @@ async fn merge(
     bytes: u64,
 ) -> Result<Vec<DataFile>, LakeError> {
     let plan = merge_plan(table, files).map_err(LakeError::delta(table.name()))?;
-    let mut rows = plan
-        .execute(0, Arc::new(TaskContext::default()))
-        .map_err(LakeError::delta(table.name()))?;
+    let mut rows = plan.execute(0, small_steps()).map_err(LakeError::delta(table.name()))?;
     let (sender, mut receiver) = mpsc::channel::<RecordBatch>(4);
     let writing = Arc::clone(table);
     let date = date.map(str::to_owned);
@@ -235,7 +242,8 @@ async fn merge(
                     date.as_deref(),
                     position,
                     row_group_rows,
-                )?,
+                )?
+                .indexed(row_group_rows),
             };
             file.write(&batch)?;
             if file.size() >= bytes {
@@ -272,6 +280,33 @@ async fn merge(
         Some(error) => Err(LakeError::delta(table.name())(error)),
         None => Ok(written),
     }
+}
+
+/// Files that become one: neighbours in age, until they fill a file or are as many as memory should hold parts of at once.
+fn groups(mut files: Vec<Arc<DataFile>>, bytes: u64) -> Vec<Vec<Arc<DataFile>>> {
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut groups: Vec<Vec<Arc<DataFile>>> = Vec::new();
+    let mut size = 0;
+    for file in files {
+        match groups.last_mut() {
+            Some(group) if group.len() < MOST_AT_ONCE && size < bytes => {
+                size += file.size;
+                group.push(file);
+            }
+            _ => {
+                size = file.size;
+                groups.push(vec![file]);
+            }
+        }
+    }
+    groups.retain(|group| group.len() > 1);
+    groups
+}
+
+/// A batch of every file is in memory at once, and whole events are large.
+fn small_steps() -> Arc<TaskContext> {
+    let config = SessionConfig::new().with_batch_size(1024).with_target_partitions(1);
+    Arc::new(TaskContext::default().with_session_config(config))
 }
 
 fn merge_plan(table: &Table, files: &[Arc<DataFile>]) -> datafusion::common::Result<Arc<dyn ExecutionPlan>> {

@@ -12,15 +12,17 @@ use chrono::{Datelike, NaiveDate, Utc};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::metadata::SortingColumn;
+use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
+use taffrail_kql::Type;
 use taffrail_schema::{TIME, TableDef};
 use uuid::Uuid;
 
 use crate::delta::{DataFile, FileStatistics, partition_folder};
 use crate::durable::{create_directory, sync_directory};
 use crate::error::LakeError;
+use crate::terms::{Collector, KEY, KEYS, key_hash, write_places};
 
 const DAY: i64 = 86_400_000_000;
 /// Days since 1970 of the epoch chrono counts from.
@@ -76,6 +78,91 @@ pub(crate) struct FileWriter<'a> {
     date: Option<String>,
     writer: ArrowWriter<BufWriter<File>>,
     statistics: FileStatistics,
+    index: Option<Index>,
+}
+
+/// What a file keeps besides its rows, see [`crate::terms`].
+struct Index {
+    row_group_rows: usize,
+    /// Rows of the current row group so far
+    rows: usize,
+    /// The event column and its words
+    words: Option<(usize, Collector)>,
+    /// The identifier and its hashes
+    keys: Option<(usize, Vec<u8>)>,
+    word_parts: Vec<Vec<u8>>,
+    key_parts: Vec<Vec<u8>>,
+}
+
+impl Index {
+    fn new(table: &TableDef, row_group_rows: usize) -> Option<Index> {
+        // Postings are two bytes.
+        if row_group_rows > 1 << 16 {
+            return None;
+        }
+        let place = |name: &str| {
+            table
+                .columns
+                .iter()
+                .position(|column| column.name == name && column.ty == Type::String)
+        };
+        let event = table.event.as_deref().and_then(place);
+        // An identifier: what is asked for by itself and has no dictionary.
+        let key = table
+            .bloom
+            .iter()
+            .find(|name| table.plain.contains(name))
+            .and_then(|name| place(name));
+        (event.is_some() || key.is_some()).then(|| Index {
+            row_group_rows,
+            rows: 0,
+            words: event.map(|column| (column, Collector::new())),
+            keys: key.map(|column| (column, Vec::new())),
+            word_parts: Vec::new(),
+            key_parts: Vec::new(),
+        })
+    }
+
+    fn see(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
+        let mut from = 0;
+        while from < batch.num_rows() {
+            let count = (batch.num_rows() - from).min(self.row_group_rows - self.rows);
+            if let Some((column, collector)) = &mut self.words
+                && let Some(texts) = batch.column(*column).as_string_view_opt()
+            {
+                for row in from..from + count {
+                    collector.row(AsRef::<[u8]>::as_ref(texts.value(row)));
+                }
+            }
+            if let Some((column, hashes)) = &mut self.keys
+                && let Some(texts) = batch.column(*column).as_string_view_opt()
+            {
+                for row in from..from + count {
+                    hashes.extend(key_hash(AsRef::<[u8]>::as_ref(texts.value(row))).to_le_bytes());
+                }
+            }
+            self.rows += count;
+            from += count;
+            if self.rows == self.row_group_rows {
+                self.end()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), LakeError> {
+        if self.rows == 0 {
+            return Ok(());
+        }
+        if let Some((_, collector)) = &mut self.words {
+            self.word_parts.push(collector.finish()?);
+        }
+        if let Some((_, hashes)) = &mut self.keys {
+            self.key_parts.push(std::mem::take(hashes));
+        }
+        self.rows = 0;
+        Ok(())
+    }
 }
 
 impl<'a> FileWriter<'a> {
@@ -109,12 +196,23 @@ impl<'a> FileWriter<'a> {
                 rows: Some(0),
                 ..FileStatistics::default()
             },
+            index: None,
         })
+    }
+
+    /// With an index of words and identifiers: for files that stay. Small files are read in no time, and soon replaced.
+    #[must_use]
+    pub(crate) fn indexed(mut self, row_group_rows: usize) -> FileWriter<'a> {
+        self.index = Index::new(self.table, row_group_rows);
+        self
     }
 
     /// Adds rows, which must follow those before in sort order.
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
         self.statistics.include(self.table, batch);
+        if let Some(index) = &mut self.index {
+            index.see(batch)?;
+        }
         self.writer.write(batch).map_err(LakeError::parquet(&self.path))
     }
 
@@ -126,8 +224,29 @@ impl<'a> FileWriter<'a> {
     /// Ends the file: on disk, and its name too.
     pub(crate) fn finish(self) -> Result<DataFile, LakeError> {
         let path = self.path;
-        let file = self
-            .writer
+        let mut writer = self.writer;
+        writer.flush().map_err(LakeError::parquet(&path))?;
+        let (mut writer, _) = writer.into_serialized_writer().map_err(LakeError::parquet(&path))?;
+        if let Some(mut index) = self.index {
+            index.end()?;
+            let name = |column: usize| self.table.columns.get(column).map_or("", |column| column.name.as_str());
+            let parts = [
+                (KEY, index.words.as_ref().map(|(column, _)| *column), &index.word_parts),
+                (KEYS, index.keys.as_ref().map(|(column, _)| *column), &index.key_parts),
+            ];
+            for (entry, column, parts) in parts {
+                let Some(column) = column else {
+                    continue;
+                };
+                let mut places = Vec::with_capacity(parts.len());
+                for part in parts {
+                    places.push((writer.bytes_written() as u64, part.len() as u64));
+                    writer.write_all(part).map_err(LakeError::io("write", &path))?;
+                }
+                writer.append_key_value_metadata(KeyValue::new(entry.to_owned(), write_places(name(column), &places)));
+            }
+        }
+        let file = writer
             .into_inner()
             .map_err(LakeError::parquet(&path))?
             .into_inner()

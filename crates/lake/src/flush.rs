@@ -127,6 +127,7 @@ mod tests {
         ];
         let column = |(name, ty): &(&str, Type)| ColumnDef {
             name: (*name).to_owned(),
+            path: Vec::new(),
             ty: *ty,
             about: String::new(),
         };
@@ -139,6 +140,7 @@ mod tests {
             sort: Vec::new(),
             bloom: Vec::new(),
             plain: Vec::new(),
+            event: None,
         }
     }
 

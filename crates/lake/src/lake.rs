@@ -246,6 +246,20 @@ impl Lake {
         Some(Arc::new(LakeTable::new(Arc::clone(&self.inner.shared), Arc::clone(table))))
     }
 
+    /// The same with one column more, [`ROWS`](crate::ROWS): how many rows a row stands for. Where that column is read, equal rows
+    /// may come as one with their number, which is much less to look at; elsewhere it is an ordinary table.
+    pub fn counted(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
+        let table = self.inner.shared.table(name)?;
+        Some(Arc::new(LakeTable::counted(Arc::clone(&self.inner.shared), Arc::clone(table))))
+    }
+
+    /// A number that changes whenever the rows of a table do.
+    pub fn version(&self, name: &str) -> Option<u64> {
+        let table = self.inner.shared.table(name)?;
+        let state = self.inner.shared.state.read();
+        state.tables.get(table.id).map(|state| state.version)
+    }
+
     /// Position of the last append that is durable and visible.
     pub fn position(&self) -> u64 {
         self.inner.shared.durable()

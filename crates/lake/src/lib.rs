@@ -15,6 +15,7 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod columns;
 mod compact;
 mod consumers;
 mod delta;
@@ -30,11 +31,14 @@ mod open;
 mod options;
 mod provider;
 mod rows;
+mod scan;
 mod seen;
 mod shared;
+mod terms;
 
 pub use compact::Compacted;
 pub use error::LakeError;
 pub use follow::{Committed, Subscription};
 pub use lake::{Appended, Lake, TableStatistics};
 pub use options::LakeOptions;
+pub use scan::ROWS;

@@ -29,6 +29,8 @@ pub struct LakeOptions {
     pub compact_files: usize,
     /// Files below this size are small, and compaction stops filling a file at it
     pub compact_bytes: u64,
+    /// Bytes of memory for columns that queries read again and again
+    pub column_cache: usize,
     /// How long a file that compaction or retention removed stays on disk for those who still read it
     pub keep_removed: Duration,
 }
@@ -37,17 +39,18 @@ impl Default for LakeOptions {
     fn default() -> LakeOptions {
         LakeOptions {
             flush_interval: Duration::from_secs(30),
-            flush_bytes: 64 << 20,
-            unflushed_limit: 256 << 20,
+            flush_bytes: 32 << 20,
+            unflushed_limit: 128 << 20,
             append_wait: Duration::from_secs(30),
             segment_bytes: 64 << 20,
             dedupe_keys: 2_000_000,
             dedupe_window: Duration::from_secs(24 * 3600),
             row_group_rows: 64 << 10,
             checkpoint_every: 50,
-            compact_interval: Duration::from_secs(300),
+            compact_interval: Duration::from_secs(60),
             compact_files: 16,
             compact_bytes: 64 << 20,
+            column_cache: 128 << 20,
             keep_removed: Duration::from_secs(24 * 3600),
         }
     }

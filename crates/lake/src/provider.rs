@@ -10,36 +10,35 @@ use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::stats::Precision;
-use datafusion::common::{Column, ColumnStatistics, DataFusionError, Result, ScalarValue, Statistics, ToDFSchema};
+use datafusion::common::{Column, ColumnStatistics, Result, ScalarValue, Statistics, ToDFSchema};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::memory::MemorySourceConfig;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
-use datafusion::datasource::source::DataSourceExec;
-use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, lit};
 use datafusion::object_store::ObjectMeta;
 use datafusion::object_store::path::Path as ObjectPath;
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::{PhysicalExpr, conjunction_opt};
 use datafusion::physical_expr_adapter::{
     DefaultPhysicalExprAdapterFactory, PhysicalExprAdapter, PhysicalExprAdapterFactory, replace_columns_with_literals,
 };
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::empty::EmptyExec;
-use datafusion::physical_plan::union::UnionExec;
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
+use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
+use parquet::file::metadata::RowGroupMetaData;
 use taffrail_kql::Type;
 use taffrail_schema::TableDef;
 
 use crate::delta::DataFile;
-use crate::shared::{Hot, Shared, Table};
+use crate::scan::{Asked, LakeScan, counted_schema};
+use crate::shared::{Shared, Table};
 
 /// A table of the lake.
 pub(crate) struct LakeTable {
     shared: Arc<Shared>,
     table: Arc<Table>,
+    /// The table's columns; behind them, in a counted one, how many rows each row stands for
+    schema: SchemaRef,
 }
 
 impl fmt::Debug for LakeTable {
@@ -52,21 +51,30 @@ impl fmt::Debug for LakeTable {
 
 impl LakeTable {
     pub(crate) fn new(shared: Arc<Shared>, table: Arc<Table>) -> LakeTable {
-        LakeTable { shared, table }
+        LakeTable {
+            shared,
+            schema: Arc::clone(&table.schema),
+            table,
+        }
     }
 
-    /// Which files may hold rows that pass the filters.
-    fn prune(&self, state: &dyn Session, files: &[Arc<DataFile>], filters: &[Expr]) -> Result<Vec<Arc<DataFile>>> {
-        let schema = Arc::clone(&self.table.schema);
-        let Some(filter) = conjunction(filters.iter().cloned()) else {
+    /// The same with the column [`crate::ROWS`].
+    pub(crate) fn counted(shared: Arc<Shared>, table: Arc<Table>) -> LakeTable {
+        LakeTable {
+            shared,
+            schema: counted_schema(&table.schema),
+            table,
+        }
+    }
+
+    /// Which files may hold rows that pass the filter.
+    fn prune(&self, files: &[Arc<DataFile>], filter: Option<&Arc<dyn PhysicalExpr>>) -> Result<Vec<Arc<DataFile>>> {
+        let Some(filter) = filter.filter(|_| !files.is_empty()) else {
             return Ok(files.to_vec());
         };
-        if files.is_empty() {
-            return Ok(Vec::new());
-        }
-        let filter = state.create_physical_expr(filter, &Arc::clone(&schema).to_dfschema()?)?;
         // A filter that statistics cannot answer prunes nothing; that is no error.
-        let Ok(predicate) = PruningPredicateBuilder::new().with_file_schema(schema).try_build(filter) else {
+        let built = PruningPredicateBuilder::new().with_file_schema(Arc::clone(&self.table.schema));
+        let Ok(predicate) = built.try_build(Arc::clone(filter)) else {
             return Ok(files.to_vec());
         };
         let keep = predicate.prune(&FileBounds {
@@ -79,70 +87,6 @@ impl LakeTable {
             .filter(|(_, keep)| *keep)
             .map(|(file, _)| Arc::clone(file))
             .collect())
-    }
-
-    fn scan_files(
-        &self,
-        state: &dyn Session,
-        mut files: Vec<Arc<DataFile>>,
-        projection: Option<&Vec<usize>>,
-        limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        // Newest first: a query for the newest rows is then done after the first files.
-        files.sort_by_key(|file| std::cmp::Reverse((file.date.clone(), file.modified)));
-        let mut total = Some(0);
-        let mut partitioned = Vec::with_capacity(files.len());
-        for file in &files {
-            total = total.zip(file.statistics.rows).map(|(total, rows)| total + rows as usize);
-            partitioned.push(self.partitioned(file)?);
-        }
-        let mut statistics = Statistics::new_unknown(&self.table.schema);
-        if let Some(total) = total {
-            statistics.num_rows = Precision::Exact(total);
-        }
-        let store = ObjectStoreUrl::local_filesystem();
-        let runtime = state.runtime_env();
-        // Footers are read once, not once a query.
-        let footers = CachedParquetFileReaderFactory::new(runtime.object_store(&store)?, runtime.cache_manager.get_file_metadata_cache());
-        let source = ParquetSource::new(Arc::clone(&self.table.schema))
-            .with_parquet_file_reader_factory(Arc::new(footers))
-            .with_table_parquet_options(state.table_options().parquet.clone())
-            .with_pushdown_filters(true)
-            .with_reorder_filters(true)
-            .with_enable_page_index(true)
-            .with_bloom_filter_on_read(true);
-        let groups = FileGroup::new(partitioned).split_files(state.config().target_partitions().max(1));
-        let config = FileScanConfigBuilder::new(store, Arc::new(source))
-            .with_file_groups(groups)
-            .with_statistics(statistics)
-            .with_projection_indices(projection.cloned())?
-            .with_limit(limit)
-            .with_expr_adapter(Some(Arc::new(MissingColumns {
-                text: text_columns(&self.table.definition),
-            })))
-            .build();
-        Ok(DataSourceExec::from_data_source(config))
-    }
-
-    fn partitioned(&self, file: &DataFile) -> Result<PartitionedFile> {
-        partitioned_file(&self.table, file)
-    }
-
-    fn scan_memory(
-        &self,
-        state: &dyn Session,
-        hot: &[Arc<Hot>],
-        projection: Option<&Vec<usize>>,
-        limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let partitions = state.config().target_partitions().clamp(1, hot.len().max(1));
-        let chunk = hot.len().div_ceil(partitions).max(1);
-        let batches: Vec<Vec<_>> = hot
-            .chunks(chunk)
-            .map(|hot| hot.iter().map(|hot| hot.batch.clone()).collect())
-            .collect();
-        let source = MemorySourceConfig::try_new(&batches, Arc::clone(&self.table.schema), projection.cloned())?.with_limit(limit);
-        Ok(DataSourceExec::from_data_source(source))
     }
 }
 
@@ -187,7 +131,7 @@ pub(crate) fn partitioned_file(table: &Table, file: &DataFile) -> Result<Partiti
 #[async_trait]
 impl TableProvider for LakeTable {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.table.schema)
+        Arc::clone(&self.schema)
     }
 
     fn table_type(&self) -> TableType {
@@ -195,8 +139,7 @@ impl TableProvider for LakeTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        // The scan skips what cannot match; rows are judged by the filter that DataFusion keeps and itself pushes into Parquet.
-        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+        Ok(vec![TableProviderFilterPushDown::Exact; filters.len()])
     }
 
     async fn scan(
@@ -207,22 +150,27 @@ impl TableProvider for LakeTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let (files, hot) = self.shared.snapshot(self.table.id);
-        let files = self.prune(state, &files, filters)?;
-        let mut inputs = Vec::with_capacity(2);
-        if !files.is_empty() {
-            inputs.push(self.scan_files(state, files, projection, limit)?);
-        }
-        if !hot.is_empty() {
-            inputs.push(self.scan_memory(state, &hot, projection, limit)?);
-        }
-        match inputs.len() {
-            0 => {
-                let schema = datafusion::common::project_schema(&self.table.schema, projection)?;
-                Ok(Arc::new(EmptyExec::new(schema)))
-            }
-            1 => inputs.pop().ok_or_else(|| DataFusionError::Internal("no input to scan".to_owned())),
-            _ => UnionExec::try_new(inputs),
-        }
+        let schema = Arc::clone(&self.table.schema).to_dfschema()?;
+        let predicates = split_conjunction_owned(conjunction(filters.iter().cloned()).unwrap_or_else(|| lit(true)))
+            .into_iter()
+            .filter(|filter| *filter != lit(true))
+            .map(|filter| state.create_physical_expr(filter, &schema))
+            .collect::<Result<Vec<_>>>()?;
+        let filter = conjunction_opt(predicates.iter().cloned());
+        let mut kept = self.prune(&files, filter.as_ref())?;
+        // Newest first: a query for the newest rows is then done after the first files.
+        kept.sort_by_key(|file| std::cmp::Reverse((file.date.clone(), file.modified)));
+        let asked = Asked {
+            files_pruned: files.len() - kept.len(),
+            files: kept,
+            hot,
+            predicates,
+            projection: projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect()),
+            limit,
+            partitions: state.config().target_partitions(),
+        };
+        let scan = LakeScan::try_new(Arc::clone(&self.shared), Arc::clone(&self.table), asked)?;
+        Ok(Arc::new(scan))
     }
 }
 
@@ -273,6 +221,62 @@ impl PruningStatistics for FileBounds<'_> {
         Some(Arc::new(
             self.files.iter().map(|file| file.statistics.rows).collect::<UInt64Array>(),
         ))
+    }
+
+    fn contained(&self, _column: &Column, _values: &HashSet<ScalarValue>) -> Option<BooleanArray> {
+        None
+    }
+}
+
+/// Statistics of the row groups of one file.
+pub(crate) struct GroupBounds<'a> {
+    table: &'a Table,
+    file: &'a ArrowReaderMetadata,
+}
+
+impl<'a> GroupBounds<'a> {
+    pub(crate) fn new(table: &'a Table, file: &'a ArrowReaderMetadata) -> GroupBounds<'a> {
+        GroupBounds { table, file }
+    }
+
+    fn of(&self, column: &Column, of: impl Fn(&StatisticsConverter<'_>, &[RowGroupMetaData]) -> Option<ArrayRef>) -> Option<ArrayRef> {
+        let field = self.table.schema.field_with_name(&column.name).ok()?;
+        let schema = self.file.parquet_schema();
+        // By name: a file written under an earlier definition of the table has its columns at other places.
+        let place = (0..schema.num_columns()).find(|place| schema.column(*place).path().parts() == [column.name.as_str()])?;
+        let converter = StatisticsConverter::from_column_index(place, field, schema).ok()?;
+        of(&converter, self.file.metadata().row_groups())
+    }
+}
+
+impl PruningStatistics for GroupBounds<'_> {
+    fn min_values(&self, column: &Column) -> Option<ArrayRef> {
+        self.of(column, |converter, groups| converter.row_group_mins(groups).ok())
+    }
+
+    fn max_values(&self, column: &Column) -> Option<ArrayRef> {
+        self.of(column, |converter, groups| converter.row_group_maxes(groups).ok())
+    }
+
+    fn num_containers(&self) -> usize {
+        self.file.metadata().num_row_groups()
+    }
+
+    fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
+        self.of(column, |converter, groups| {
+            let counts = converter.row_group_null_counts(groups).ok()?;
+            Some(Arc::new(counts) as ArrayRef)
+        })
+    }
+
+    fn row_counts(&self) -> Option<ArrayRef> {
+        let rows = self
+            .file
+            .metadata()
+            .row_groups()
+            .iter()
+            .map(|group| u64::try_from(group.num_rows()).ok());
+        Some(Arc::new(rows.collect::<UInt64Array>()))
     }
 
     fn contained(&self, _column: &Column, _values: &HashSet<ScalarValue>) -> Option<BooleanArray> {

@@ -13,6 +13,7 @@ use parking_lot::{Mutex, RwLock};
 use taffrail_schema::TableDef;
 use tokio::sync::{Notify, broadcast};
 
+use crate::columns::ColumnCache;
 use crate::delta::{DataFile, DeltaTable};
 use crate::log::Segments;
 use crate::options::LakeOptions;
@@ -63,6 +64,8 @@ pub(crate) struct TableState {
     /// The first so many batches are being written to files: they stay as they are
     pub(crate) frozen: usize,
     pub(crate) files: Arc<Vec<Arc<DataFile>>>,
+    /// Changes with every change of rows or files
+    pub(crate) version: u64,
 }
 
 impl TableState {
@@ -72,6 +75,7 @@ impl TableState {
         let bytes = batch.get_array_memory_size() as u64;
         self.hot_bytes += bytes;
         self.hot_since.get_or_insert_with(Instant::now);
+        self.version += 1;
         self.hot.push(Arc::new(Hot {
             position,
             last: position,
@@ -137,6 +141,8 @@ pub(crate) struct Shared {
     pub(crate) room: Notify,
     /// Something should be flushed
     pub(crate) flush_wanted: Notify,
+    /// Columns of files that queries read before
+    pub(crate) columns: ColumnCache,
     failed: OnceLock<String>,
     durable: AtomicU64,
 }
@@ -146,7 +152,6 @@ impl Shared {
         let (committed, _) = broadcast::channel(256);
         let unflushed = state.unflushed();
         Shared {
-            options,
             ids: tables.iter().map(|table| (table.name().to_owned(), table.id)).collect(),
             tables,
             hasher: KeyHasher::new(),
@@ -158,7 +163,9 @@ impl Shared {
             unflushed: AtomicU64::new(unflushed),
             room: Notify::new(),
             flush_wanted: Notify::new(),
+            columns: ColumnCache::new(options.column_cache),
             failed: OnceLock::new(),
+            options,
         }
     }
 
@@ -236,6 +243,7 @@ impl Shared {
         let mut state = self.state.write();
         if let Some(table) = state.tables.get_mut(id) {
             files(Arc::make_mut(&mut table.files));
+            table.version += 1;
             let before = table.hot.len();
             table.hot.retain(|hot| hot.last > position);
             if table.hot.len() < before {

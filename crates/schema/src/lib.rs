@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use taffrail_content::{Content, ContentError};
 use taffrail_kql::Type;
-use taffrail_kql::catalog::Entity;
+use taffrail_kql::bound::PathStep;
+use taffrail_kql::catalog::{Entity, PathColumn};
 
 pub use kusto::{KustoSchema, KustoSchemaError, show};
 pub use stored::{DECIMAL_PRECISION, DECIMAL_SCALE, stored_schema, stored_type};
@@ -35,6 +36,19 @@ pub struct ColumnDef {
     /// What it holds, one sentence
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub about: String,
+    /// Where its value stands in the table's `event`: members and places in arrays. Empty: nowhere
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<Step>,
+}
+
+/// A step of [`ColumnDef::path`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Step {
+    /// Place in an array
+    Index(i64),
+    /// Member of an object
+    Key(String),
 }
 
 /// A stored table.
@@ -62,12 +76,49 @@ pub struct TableDef {
     /// Columns of long or unique text, for which a dictionary does not pay
     #[serde(default)]
     pub plain: Vec<String>,
+    /// The column with the whole event as JSON text, which the `path`s of the others lead into
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
 }
 
 impl TableDef {
     /// The column of that name.
     pub fn column(&self, name: &str) -> Option<&ColumnDef> {
         self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The column that holds what is at a path into another column, or into the event, or what is at the beginning of it.
+    fn path_column(&self, column: &str, path: &[PathStep]) -> Option<PathColumn> {
+        let base: &[Step] = if self.event.as_deref() == Some(column) {
+            &[]
+        } else {
+            let base = self.column(column)?;
+            if base.ty != Type::Dynamic || base.path.is_empty() {
+                return None;
+            }
+            &base.path
+        };
+        let leads = |candidate: &&ColumnDef| {
+            let Some(rest) = candidate.path.strip_prefix(base) else {
+                return false;
+            };
+            let same = |(step, asked): (&Step, &PathStep)| match (step, asked) {
+                (Step::Key(key), PathStep::Key(asked)) => key == asked,
+                (Step::Index(index), PathStep::Index(asked)) => index == asked,
+                _ => false,
+            };
+            !rest.is_empty()
+                && rest.len() <= path.len()
+                && rest.iter().zip(path).all(same)
+                // Into a text or a number there is no further path.
+                && (rest.len() == path.len() || candidate.ty == Type::Dynamic)
+        };
+        let found = self.columns.iter().filter(leads).max_by_key(|candidate| candidate.path.len())?;
+        Some(PathColumn {
+            column: found.name.clone(),
+            ty: found.ty,
+            steps: found.path.len() - base.len(),
+        })
     }
 }
 
@@ -251,6 +302,10 @@ impl taffrail_kql::catalog::Schema for Schema {
         })
     }
 
+    fn path_column(&self, table: &str, column: &str, path: &[PathStep]) -> Option<PathColumn> {
+        self.tables.get(table)?.path_column(column, path)
+    }
+
     fn names(&self) -> Vec<String> {
         self.tables
             .keys()
@@ -275,6 +330,14 @@ fn check_table(table: &TableDef) -> Result<(), String> {
                 table.name
             ));
         }
+    }
+    if let Some(event) = &table.event
+        && table.column(event).is_none_or(|column| column.ty != Type::String)
+    {
+        return Err(format!(
+            "{} has no column {event} of type string, which its event names",
+            table.name
+        ));
     }
     for (index, column) in table.columns.iter().enumerate() {
         if table.columns[..index].iter().any(|other| other.name == column.name) {

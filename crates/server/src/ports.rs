@@ -28,6 +28,8 @@ pub struct Request {
     pub parameters: Vec<(String, Value)>,
     /// Most rows, when fewer than the engine's own limit
     pub max_rows: Option<usize>,
+    /// Run it, even when the answer is known from before
+    pub fresh: bool,
 }
 
 /// Rows of an answer, given one at a time, so that a large answer is not in memory twice.
@@ -75,6 +77,8 @@ pub struct Answer {
     pub name: Option<String>,
     /// Tables behind the first, of a query that has several
     pub further: Vec<AnswerTable>,
+    /// What else it cost
+    pub cost: Cost,
 }
 
 /// A further table of an answer.
@@ -91,6 +95,25 @@ pub struct AnswerTable {
     pub render: Option<Render>,
     /// There are more rows than allowed
     pub truncated: bool,
+}
+
+/// What a query cost besides what it read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Files looked into
+    pub files: usize,
+    /// Files that could be left out
+    pub files_pruned: usize,
+    /// Row groups looked into
+    pub row_groups: usize,
+    /// Row groups that could be left out
+    pub row_groups_pruned: usize,
+    /// Time that threads worked, about
+    pub cpu: Duration,
+    /// Most memory held
+    pub peak_memory: usize,
+    /// The answer was there already
+    pub from_cache: bool,
 }
 
 /// Why there is no answer.
@@ -223,4 +246,22 @@ pub trait Storage: Send + Sync + 'static {
     /// # Errors
     /// In words, when it cannot be read.
     async fn statistics(&self) -> Result<Vec<TableStatistics>, String>;
+
+    /// Writes rows in memory to files and merges small files, now rather than when it is due.
+    ///
+    /// # Errors
+    /// In words, when files cannot be written.
+    async fn compact(&self) -> Result<Compaction, String>;
+}
+
+/// What was merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Compaction {
+    /// Files that others took the place of
+    pub removed: u64,
+    /// Files in their place
+    pub added: u64,
+    /// Files deleted from disk
+    pub deleted: u64,
 }

@@ -72,6 +72,7 @@ fn quick() -> OpenApiRouter<Context> {
         .routes(routes!(api::users::change, api::users::remove))
         .routes(routes!(api::users::reset_password))
         .routes(routes!(api::health::health))
+        .routes(routes!(api::health::compact))
         .routes(routes!(api::health::live))
         .routes(routes!(api::health::ready))
         .routes(routes!(metrics::show))

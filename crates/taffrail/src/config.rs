@@ -46,7 +46,15 @@ max_decompressed = "512MiB"
 [lake]
 # Rows are durable at once; after this time or size they move from the log into Parquet files.
 flush_interval = "30s"
-flush_size = "64MiB"
+flush_size = "32MiB"
+# How long files stay on disk after others took their place, for those outside of this process who still read them.
+keep_removed = "24h"
+# Memory for columns that queries read again and again.
+column_cache = "128MiB"
+
+[detection]
+# Whether this server runs the rules. Without it stores and answers only.
+enabled = true
 
 [query]
 # Memory that all running queries may use together, rows of one answer, and time of one query.
@@ -56,6 +64,9 @@ timeout = "3m"
 # What `externaldata` may read: addresses ("https://lists.example/"; "https://" is any) and directories. Nothing, by default:
 # whoever may ask queries could reach, through the server, what they cannot reach themselves.
 external_data = []
+# Memory for answers that may be asked for again while nothing new has arrived; 0 keeps none. A request with
+# "Cache-Control: no-cache" is always run.
+result_cache = "64MiB"
 "#;
 
 /// Settings.
@@ -80,6 +91,8 @@ pub struct Config {
     pub ingest: Ingest,
     /// `[lake]`
     pub lake: Lake,
+    /// `[detection]`
+    pub detection: Detection,
     /// `[query]`
     pub query: Query,
 }
@@ -132,6 +145,24 @@ pub struct Lake {
     pub flush_interval: Interval,
     /// `flush_size`
     pub flush_size: Size,
+    /// `keep_removed`
+    pub keep_removed: Interval,
+    /// `column_cache`
+    pub column_cache: Size,
+}
+
+/// `[detection]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Detection {
+    /// `enabled`
+    pub enabled: bool,
+}
+
+impl Default for Detection {
+    fn default() -> Detection {
+        Detection { enabled: true }
+    }
 }
 
 /// `[query]`
@@ -146,6 +177,8 @@ pub struct Query {
     pub timeout: Interval,
     /// `external_data`
     pub external_data: Vec<String>,
+    /// `result_cache`
+    pub result_cache: Size,
 }
 
 impl Default for Config {
@@ -160,6 +193,7 @@ impl Default for Config {
             log: Log::default(),
             ingest: Ingest::default(),
             lake: Lake::default(),
+            detection: Detection::default(),
             query: Query::default(),
         }
     }
@@ -187,7 +221,9 @@ impl Default for Lake {
     fn default() -> Lake {
         Lake {
             flush_interval: Interval(Duration::from_secs(30)),
-            flush_size: Size(64 << 20),
+            flush_size: Size(32 << 20),
+            keep_removed: Interval(Duration::from_secs(24 * 3600)),
+            column_cache: Size(128 << 20),
         }
     }
 }
@@ -199,6 +235,7 @@ impl Default for Query {
             max_rows: 500_000,
             timeout: Interval(Duration::from_secs(180)),
             external_data: Vec::new(),
+            result_cache: Size(64 << 20),
         }
     }
 }

@@ -105,6 +105,16 @@ export type CommentRequest = {
   message: string;
 };
 
+/** What was merged. */
+export type Compaction = {
+  /** Files in their place */
+  added: number;
+  /** Files deleted from disk */
+  deleted: number;
+  /** Files that others took the place of */
+  removed: number;
+};
+
 /** What could stand there. */
 export type CompleteAnswer = {
   items: Completion[];
@@ -638,6 +648,7 @@ export interface Paths {
   "/api/v1/session/all": "GET";
   "/api/v1/session/all/{id}": "DELETE";
   "/api/v1/session/password": "POST";
+  "/api/v1/tables/compact": "POST";
   "/api/v1/tokens": "GET" | "POST";
   "/api/v1/tokens/{id}": "DELETE";
   "/api/v1/users": "GET" | "POST";

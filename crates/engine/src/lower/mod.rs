@@ -114,6 +114,12 @@ impl Lowering {
         }
     }
 
+    /// Whether the plan holds nothing that was computed for it before.
+    pub(crate) fn is_self_contained(&self) -> bool {
+        let prepared = &self.prepared;
+        prepared.scalars.is_empty() && prepared.lists.is_empty() && prepared.computed.is_empty() && prepared.shared.is_empty()
+    }
+
     /// The plan of an answer: rows in order, just the columns of the relation.
     pub(crate) fn answer(&self, rel: &Rel) -> Result<LogicalPlan, LowerError> {
         let lowered = self.rel(rel)?.sorted()?;

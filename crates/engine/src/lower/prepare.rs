@@ -227,7 +227,7 @@ impl Lowering {
         plan: datafusion::logical_expr::LogicalPlan,
         rows: usize,
     ) -> Result<Execution, QueryError> {
-        Box::pin(execute::run(session, plan, rows, self.memory)).await
+        Box::pin(execute::run(session, self.source.as_ref(), plan, rows, self.memory)).await
     }
 
     fn first_column(&self, batches: &[RecordBatch], ty: Type) -> Result<Vec<Value>, QueryError> {

@@ -68,6 +68,7 @@ fn table(name: &str) -> TableDef {
         name: (*name).to_owned(),
         ty: *ty,
         about: String::new(),
+        path: vec![],
     });
     TableDef {
         name: name.to_owned(),
@@ -78,6 +79,7 @@ fn table(name: &str) -> TableDef {
         sort: vec![],
         bloom: vec![],
         plain: vec![],
+        event: None,
     }
 }
 

@@ -97,6 +97,7 @@ async fn a_column_more_is_empty_in_older_rows() {
     for (name, ty) in [("Text", Type::String), ("Count", Type::Long), ("Details", Type::Dynamic)] {
         let column = ColumnDef {
             name: name.to_owned(),
+            path: Vec::new(),
             ty,
             about: String::new(),
         };

@@ -7,4 +7,5 @@ mod crash;
 mod files;
 mod log;
 mod rows;
+mod scans;
 mod support;

@@ -14,9 +14,10 @@ use taffrail_schema::{ColumnDef, Schema, TableDef, stored_schema};
 /// 2026-11-20T12:00:00Z
 pub const NOON: i64 = 1_795_132_800_000_000 + 43_200_000_000;
 
-fn column(name: &str, ty: Type) -> ColumnDef {
+pub fn column(name: &str, ty: Type) -> ColumnDef {
     ColumnDef {
         name: name.to_owned(),
+        path: Vec::new(),
         ty,
         about: String::new(),
     }
@@ -37,6 +38,7 @@ pub fn definition(name: &str) -> TableDef {
         sort: vec!["TimeGenerated".to_owned()],
         bloom: vec!["Id".to_owned()],
         plain: vec!["Id".to_owned()],
+        event: None,
     }
 }
 

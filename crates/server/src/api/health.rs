@@ -1,13 +1,18 @@
 //! Whether it lives, whether it can work, and how it is.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde::Serialize;
 
 use crate::app::Context;
-use crate::auth::Reader;
-use crate::ports::TableStatistics;
+use crate::auth::{Administrator, Reader};
+use crate::error::{ApiError, ErrorAnswer};
+use crate::ports::{Compaction, TableStatistics};
 
 /// How a part is.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -61,6 +66,31 @@ async fn look(context: &Context) -> Health {
     (status = 200, description = "How it is", body = Health)))]
 pub(crate) async fn health(State(context): State<Context>, _: Reader) -> Json<Health> {
     Json(look(&context).await)
+}
+
+/// A request does not wait longer than this for files to be merged; the work goes on.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Writes rows in memory to files and merges small files, now rather than when it is due: before a backup, after an import.
+#[utoipa::path(post, path = "/api/v1/tables/compact", tag = "health", responses(
+    (status = 200, description = "What was merged", body = Compaction),
+    (status = 202, description = "It takes longer, and goes on"),
+    (status = 500, description = "Files cannot be written", body = ErrorAnswer)))]
+pub(crate) async fn compact(State(context): State<Context>, _: Administrator) -> Result<Response, ApiError> {
+    let storage = Arc::clone(&context.app.storage);
+    let work = tokio::spawn(async move {
+        let done = storage.compact().await;
+        if let Err(error) = &done {
+            tracing::error!(%error, "files cannot be merged");
+        }
+        done
+    });
+    let failed = |message: String| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message);
+    match tokio::time::timeout(PATIENCE, work).await {
+        Ok(Ok(done)) => Ok(Json(done.map_err(failed)?).into_response()),
+        Ok(Err(error)) => Err(failed(error.to_string())),
+        Err(_) => Ok(StatusCode::ACCEPTED.into_response()),
+    }
 }
 
 /// Whether the process lives.

@@ -92,6 +92,8 @@ struct Preferences {
     statistics: bool,
     render: bool,
     history: bool,
+    /// `Cache-Control: no-cache` (RFC 9111): not an answer from before
+    fresh: bool,
 }
 
 fn preferences<'a>(headers: impl Iterator<Item = &'a str>) -> Preferences {
@@ -100,6 +102,7 @@ fn preferences<'a>(headers: impl Iterator<Item = &'a str>) -> Preferences {
         statistics: false,
         render: false,
         history: true,
+        fresh: false,
     };
     for preference in headers.flat_map(|value| value.split([',', ';'])) {
         let (name, value) = preference.split_once('=').unwrap_or((preference, "true"));
@@ -163,6 +166,13 @@ fn failed(text: &str, failure: &Failure) -> (StatusCode, Value) {
     }
 }
 
+/// As Kusto writes timespans.
+fn timespan_text(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{hours:02}:{minutes:02}:{rest:02}.{:07}", time.subsec_nanos() / 100)
+}
+
 fn write_table(out: &mut Vec<u8>, name: &str, columns: &[Column], rows: &dyn Rows) {
     let columns_view = columns
         .iter()
@@ -193,7 +203,17 @@ fn body(answer: &Answer, asked: Preferences) -> Vec<u8> {
     if asked.statistics {
         let statistics = json!({ "query": {
             "executionTime": answer.elapsed.as_secs_f64(),
-            "inputDatasetStatistics": { "rows": { "scanned": answer.scanned_rows }, "bytes": { "scanned": answer.scanned_bytes } },
+            "resourceUsage": {
+                "cache": { "results": { "hit": answer.cost.from_cache } },
+                "cpu": { "totalCpu": timespan_text(answer.cost.cpu) },
+                "memory": { "peakPerNode": answer.cost.peak_memory },
+            },
+            "inputDatasetStatistics": {
+                "rows": { "scanned": answer.scanned_rows },
+                "bytes": { "scanned": answer.scanned_bytes },
+                "extents": { "scanned": answer.cost.files, "total": answer.cost.files + answer.cost.files_pruned },
+                "rowGroups": { "scanned": answer.cost.row_groups, "total": answer.cost.row_groups + answer.cost.row_groups_pruned },
+            },
             "datasetStatistics": [{ "tableRowCount": answer.row_count, "tableSize": table_size }],
         }});
         member("statistics", &statistics);
@@ -233,7 +253,10 @@ async fn answer(
         let message = "there are no other workspaces to query; leave out workspaces";
         return refuse(refusal(StatusCode::BAD_REQUEST, "BadArgumentError", message));
     }
-    let mut request = Request::default();
+    let mut request = Request {
+        fresh: preferences.fresh,
+        ..Request::default()
+    };
     if let Some(text) = asked.timespan.as_deref().filter(|text| !text.is_empty()) {
         match timespan::interval(text, context.now()) {
             Ok(interval) => request.timespan = Some(interval),
@@ -260,6 +283,16 @@ async fn answer(
     }
 }
 
+fn is_fresh(headers: &HeaderMap) -> bool {
+    let values = headers
+        .get_all(header::CACHE_CONTROL)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .any(|directive| directive.trim().eq_ignore_ascii_case("no-cache"))
+}
+
 fn header_texts(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok())
 }
@@ -284,7 +317,10 @@ pub(crate) async fn query(
     headers: HeaderMap,
     Body(asked): Body<QueryBody>,
 ) -> Response {
-    let preferences = preferences(header_texts(&headers));
+    let preferences = Preferences {
+        fresh: is_fresh(&headers),
+        ..preferences(header_texts(&headers))
+    };
     respond(answer(&context, &principal, &workspace, &asked, preferences).await)
 }
 
@@ -316,7 +352,10 @@ pub(crate) async fn query_get(
     if asked.query.is_empty() {
         return Err(ApiError::bad_request("the parameter query is missing"));
     }
-    let preferences = preferences(header_texts(&headers));
+    let preferences = Preferences {
+        fresh: is_fresh(&headers),
+        ..preferences(header_texts(&headers))
+    };
     Ok(respond(answer(&context, &principal, &workspace, &asked, preferences).await))
 }
 
@@ -358,6 +397,7 @@ mod tests {
                 statistics: true,
                 render: true,
                 history: true,
+                fresh: false,
             }
         );
         assert_eq!(preferences(["respond-async; wait=x"].into_iter()).wait, DEFAULT_WAIT);

@@ -30,8 +30,8 @@ use tower::ServiceExt as _;
 
 use crate::app::{App, Context, ServerOptions};
 use crate::ports::{
-    Answer, AnswerTable, Column, Completion, Failure, FunctionInfo, Library, Queries, Render, Request, RuleInfo, Rules, Shipped, Storage,
-    TableStatistics,
+    Answer, AnswerTable, Column, Compaction, Completion, Cost, Failure, FunctionInfo, Library, Queries, Render, Request, RuleInfo, Rules,
+    Shipped, Storage, TableStatistics,
 };
 
 /// What tests and stand-ins tell each other.
@@ -85,6 +85,7 @@ fn answer(columns: &[(&str, Type)], rows: Vec<Vec<Json>>) -> Answer {
         scanned_bytes: 700,
         name: None,
         further: Vec::new(),
+        cost: Cost::default(),
     }
 }
 
@@ -248,12 +249,17 @@ impl Storage for FakeStorage {
             ..TableStatistics::default()
         }])
     }
+
+    async fn compact(&self) -> Result<Compaction, String> {
+        Ok(Compaction::default())
+    }
 }
 
 fn schema() -> Schema {
     let mut schema = Schema::default();
     let column = |name: &str, ty| ColumnDef {
         name: name.to_owned(),
+        path: Vec::new(),
         ty,
         about: format!("The {name}"),
     };
@@ -270,6 +276,7 @@ fn schema() -> Schema {
         sort: vec![],
         bloom: vec![],
         plain: vec![],
+        event: None,
     });
     schema
 }

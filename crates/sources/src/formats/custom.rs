@@ -161,6 +161,7 @@ pub fn infer_table(name: &str, records: &[Map<String, Value>]) -> TableDef {
         name: name.to_owned(),
         ty,
         about: about.to_owned(),
+        path: Vec::new(),
     };
     let mut columns = vec![
         column(TIME, Type::DateTime, "Time the record states; else when it arrived"),
@@ -180,6 +181,7 @@ pub fn infer_table(name: &str, records: &[Map<String, Value>]) -> TableDef {
         } else {
             format!("{name}_CL")
         },
+        event: None,
         about: "Records of an own source".to_owned(),
         group: "Custom".to_owned(),
         columns,

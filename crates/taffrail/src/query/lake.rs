@@ -22,6 +22,14 @@ impl TableSource for LakeSource {
     fn table(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
         self.0.table(name)
     }
+
+    fn counted(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
+        self.0.counted(name)
+    }
+
+    fn version(&self, name: &str) -> Option<u64> {
+        self.0.version(name)
+    }
 }
 
 /// An engine in this process.

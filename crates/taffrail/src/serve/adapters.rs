@@ -13,8 +13,8 @@ use taffrail_kql::catalog::FunctionKind;
 use taffrail_lake::Lake;
 use taffrail_schema::Schema;
 use taffrail_server::ports::{
-    Answer, AnswerTable, Column, Completion, Failure, FunctionInfo, Library, Queries, Render, Request, Rows, RuleInfo, Rules, Shipped,
-    Storage, TableStatistics,
+    Answer, AnswerTable, Column, Compaction, Completion, Cost, Failure, FunctionInfo, Library, Queries, Render, Request, Rows, RuleInfo,
+    Rules, Shipped, Storage, TableStatistics,
 };
 
 /// Queries on an engine.
@@ -68,6 +68,7 @@ fn request(request: &Request) -> QueryRequest {
         timespan: request.timespan,
         parameters: request.parameters.clone(),
         max_rows: request.max_rows,
+        fresh: request.fresh,
     }
 }
 
@@ -98,6 +99,15 @@ impl Queries for EngineQueries {
             elapsed: result.statistics.elapsed,
             scanned_rows: result.statistics.scanned_rows,
             scanned_bytes: result.statistics.scanned_bytes,
+            cost: Cost {
+                files: result.statistics.files,
+                files_pruned: result.statistics.files_pruned,
+                row_groups: result.statistics.row_groups,
+                row_groups_pruned: result.statistics.row_groups_pruned,
+                cpu: result.statistics.cpu,
+                peak_memory: result.statistics.peak_memory,
+                from_cache: result.statistics.from_cache,
+            },
             rows: Box::new(ResultRows(result)),
         })
     }
@@ -259,5 +269,17 @@ impl Storage for LakeStorage {
                 files: table.files,
             })
             .collect())
+    }
+
+    async fn compact(&self) -> Result<Compaction, String> {
+        let words = |error: taffrail_lake::LakeError| error.to_string();
+        self.lake.flush().await.map_err(words)?;
+        let done = self.lake.compact().await.map_err(words)?;
+        let deleted = self.lake.vacuum().await.map_err(words)?;
+        Ok(Compaction {
+            removed: done.removed,
+            added: done.added,
+            deleted,
+        })
     }
 }

@@ -88,6 +88,7 @@ pub struct Running {
     server: Server,
     lake: Lake,
     detector: Detector,
+    detects: bool,
     directory: String,
     no_auth: bool,
 }
@@ -110,6 +111,8 @@ impl Running {
         let lake_options = LakeOptions {
             flush_interval: config.lake.flush_interval.0,
             flush_bytes: usize::try_from(config.lake.flush_size.0).unwrap_or(usize::MAX),
+            keep_removed: config.lake.keep_removed.0,
+            column_cache: usize::try_from(config.lake.column_cache.0).unwrap_or(usize::MAX),
             ..LakeOptions::default()
         };
         // The lake's lock guards the whole data directory: it comes first.
@@ -125,6 +128,7 @@ impl Running {
             memory_limit: usize::try_from(config.query.memory.0).unwrap_or(usize::MAX),
             max_rows: config.query.max_rows,
             timeout: config.query.timeout.0,
+            result_cache: usize::try_from(config.query.result_cache.0).unwrap_or(usize::MAX),
             ..EngineOptions::default()
         };
         let engine = Engine::new(
@@ -189,6 +193,7 @@ impl Running {
             server,
             lake,
             detector,
+            detects: config.detection.enabled,
             directory: config.data_dir.display().to_string(),
             no_auth: config.no_auth,
         })
@@ -224,7 +229,16 @@ impl Running {
     pub async fn until(self, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
         let (ending, ended) = watch::channel(false);
         let detector = self.detector.clone();
-        let detecting = tokio::spawn(async move { detector.run(ended).await });
+        let detects = self.detects;
+        let detecting = tokio::spawn(async move {
+            if detects {
+                return detector.run(ended).await;
+            }
+            let mut ended = ended;
+            // Done when it is time to end, or nobody is left to say so.
+            let _ = ended.wait_for(|ending| *ending).await;
+            Ok(())
+        });
         let failed = Arc::new(tokio::sync::Notify::new());
         let told = Arc::clone(&failed);
         let watched = tokio::spawn(async move {

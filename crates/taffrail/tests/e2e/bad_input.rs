@@ -114,11 +114,7 @@ fn queries_point_at_the_place_and_suggest_the_mend() {
         ("KubernetesAudit | were Verb == 'get'", "line 1, column 19", "where"),
         ("KubernetesAudit\n| where Verbb == 'get'", "line 2, column 9", "Verb"),
         ("KubernetesAudits | count", "line 1, column 1", "KubernetesAudit"),
-        (
-            "KubernetesAudit | graph-match (a)-[e]->(b) project a",
-            "line 1",
-            "make-graph",
-        ),
+        ("KubernetesAudit | graph-match (a)-[e]->(b) project a", "line 1", "make-graph"),
     ] {
         let output = run(&["query", query]);
         assert_eq!(output.status.code(), Some(2), "{query}");

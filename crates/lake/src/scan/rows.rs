@@ -1,0 +1,333 @@
+//! Predicates and outputs over one row group, as far as its columns are in memory.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::buffer::BooleanBuffer;
+use arrow::compute::{filter, take};
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::logical_expr::ColumnarValue;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column as ColumnExpr;
+use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_expr_common::physical_expr::is_volatile;
+
+use crate::columns::{Coded, Codes, Column};
+
+/// Combinations of codes up to this many are counted in an array, more in a map.
+const DENSE: usize = 1 << 19;
+
+/// An expression over columns of the table.
+#[derive(Debug, Clone)]
+pub(crate) struct Use {
+    /// Over the table's columns
+    pub(crate) expr: Arc<dyn PhysicalExpr>,
+    /// The columns it reads, by place in the table, ascending
+    pub(crate) columns: Vec<usize>,
+    /// Over just those
+    local: Arc<dyn PhysicalExpr>,
+    schema: SchemaRef,
+    /// Equal rows may give different values
+    volatile: bool,
+}
+
+impl Use {
+    pub(crate) fn new(expr: Arc<dyn PhysicalExpr>, table: &Schema) -> Result<Use> {
+        let mut columns: Vec<usize> = collect_columns(&expr).iter().map(ColumnExpr::index).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        let local = Arc::clone(&expr).transform_up(|node| {
+            let Some(column) = node.downcast_ref::<ColumnExpr>() else {
+                return Ok(Transformed::no(node));
+            };
+            let Ok(place) = columns.binary_search(&column.index()) else {
+                return Ok(Transformed::no(node));
+            };
+            let column: Arc<dyn PhysicalExpr> = Arc::new(ColumnExpr::new(column.name(), place));
+            Ok(Transformed::yes(column))
+        })?;
+        Ok(Use {
+            schema: Arc::new(table.project(&columns)?),
+            volatile: is_volatile(&expr),
+            local: local.data,
+            expr,
+            columns,
+        })
+    }
+
+    /// Its value for rows of its columns.
+    fn evaluate(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<ColumnarValue> {
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
+        self.local.evaluate(&batch)
+    }
+
+    pub(crate) fn over(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<ArrayRef> {
+        self.evaluate(columns, rows)?.into_array(rows)
+    }
+}
+
+/// The columns of a row group that are in memory.
+#[derive(Debug, Default)]
+pub(crate) struct RowGroup {
+    pub(crate) rows: usize,
+    pub(crate) columns: HashMap<usize, Arc<Column>, ahash::RandomState>,
+}
+
+/// Rows that passed so far; `None`: all.
+pub(crate) type Selection = Option<BooleanBuffer>;
+
+impl RowGroup {
+    /// Whether an expression can be evaluated here.
+    pub(crate) fn has(&self, item: &Use) -> bool {
+        let in_memory = |column: &usize| {
+            matches!(
+                self.columns.get(column).map(AsRef::as_ref),
+                Some(Column::Coded(_) | Column::Plain(_))
+            )
+        };
+        item.columns.iter().all(in_memory)
+    }
+
+    fn coded(&self, item: &Use) -> Option<&Coded> {
+        match item.columns.as_slice() {
+            [one] if !item.volatile => match self.columns.get(one).map(AsRef::as_ref) {
+                Some(Column::Coded(coded)) => Some(coded),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Narrows the selection by a predicate. False when no row is left.
+    pub(crate) fn select(&self, predicate: &Use, selection: &mut Selection) -> Result<bool> {
+        if let Some(coded) = self.coded(predicate) {
+            let passes = boolean(&predicate.over(vec![Arc::clone(&coded.values)], coded.values.len())?)?;
+            let count = passes.count_set_bits();
+            if count == 0 {
+                return Ok(false);
+            }
+            if count == passes.len() {
+                return Ok(true);
+            }
+            let passes: Vec<bool> = passes.iter().collect();
+            let pass = |code: usize| passes.get(code).copied().unwrap_or(false);
+            let passed = match &coded.codes {
+                Codes::Narrow(codes) => {
+                    let codes = codes.values();
+                    BooleanBuffer::collect_bool(self.rows, |row| pass(codes[row] as usize))
+                }
+                Codes::Broad(codes) => {
+                    let codes = codes.values();
+                    BooleanBuffer::collect_bool(self.rows, |row| pass(codes[row] as usize))
+                }
+            };
+            return Ok(narrow(selection, passed));
+        }
+        let rows = selection.as_ref().map_or(self.rows, BooleanBuffer::count_set_bits);
+        let columns = predicate
+            .columns
+            .iter()
+            .map(|column| self.selected(*column, selection))
+            .collect::<Result<Vec<_>>>()?;
+        let passes = boolean(&predicate.over(columns, rows)?)?;
+        let passed = match selection {
+            None => passes,
+            Some(before) => {
+                let mut next = passes.iter();
+                let mut passed = vec![false; self.rows];
+                for row in before.set_indices() {
+                    passed[row] = next.next().unwrap_or(false);
+                }
+                BooleanBuffer::from(passed)
+            }
+        };
+        Ok(narrow(selection, passed))
+    }
+
+    /// The selected rows of a column.
+    fn selected(&self, column: usize, selection: &Selection) -> Result<ArrayRef> {
+        let missing = || DataFusionError::Internal("a column that is not in memory".to_owned());
+        let column = self.columns.get(&column).ok_or_else(missing)?;
+        match (selection, column.as_ref()) {
+            (None, column) => column.rows()?.ok_or_else(missing),
+            (Some(selection), Column::Plain(array)) => Ok(filter(array, &BooleanArray::new(selection.clone(), None))?),
+            (Some(selection), Column::Coded(coded)) => {
+                let codes = chosen(&coded.codes, selection)?;
+                Ok(take(coded.values.as_ref(), codes.as_ref(), None)?)
+            }
+            (Some(_), _) => Err(missing()),
+        }
+    }
+
+    /// The outputs of the selected rows.
+    pub(crate) fn outputs(&self, items: &[Use], selection: &Selection) -> Result<(Vec<ArrayRef>, usize)> {
+        let rows = selection.as_ref().map_or(self.rows, BooleanBuffer::count_set_bits);
+        let mut outputs = Vec::with_capacity(items.len());
+        for item in items {
+            let output = match self.coded(item) {
+                Some(coded) => {
+                    let values = item.over(vec![Arc::clone(&coded.values)], coded.values.len())?;
+                    match selection {
+                        Some(selection) => take(values.as_ref(), chosen(&coded.codes, selection)?.as_ref(), None)?,
+                        None => take(values.as_ref(), coded.codes.as_array(), None)?,
+                    }
+                }
+                None => {
+                    let columns = item
+                        .columns
+                        .iter()
+                        .map(|column| self.selected(*column, selection))
+                        .collect::<Result<Vec<_>>>()?;
+                    item.over(columns, rows)?
+                }
+            };
+            outputs.push(output);
+        }
+        Ok((outputs, rows))
+    }
+
+    /// The different outputs, and how many rows have each. The same may come more than once.
+    pub(crate) fn counted(&self, items: &[Use], selection: &Selection) -> Result<(Vec<ArrayRef>, Int64Array)> {
+        let coded: Option<Vec<&Coded>> = items.iter().map(|item| self.coded(item)).collect();
+        let Some(coded) = coded else {
+            let (outputs, rows) = self.outputs(items, selection)?;
+            return runs(outputs, rows);
+        };
+        let sizes: Vec<usize> = coded.iter().map(|coded| coded.values.len().max(1)).collect();
+        let combinations = sizes.iter().try_fold(1usize, |all, size| all.checked_mul(*size));
+        let tuples = match combinations {
+            Some(combinations) if combinations <= DENSE => {
+                let mut counts = vec![0u32; combinations];
+                self.each_tuple(&coded, &sizes, selection, |tuple| {
+                    if let Some(count) = counts.get_mut(tuple as usize) {
+                        *count += 1;
+                    }
+                });
+                let some = counts.into_iter().enumerate().filter(|(_, count)| *count > 0);
+                some.map(|(tuple, count)| (tuple as u64, i64::from(count))).collect::<Vec<_>>()
+            }
+            Some(_) => {
+                let mut counts: HashMap<u64, i64, ahash::RandomState> = HashMap::default();
+                self.each_tuple(&coded, &sizes, selection, |tuple| *counts.entry(tuple).or_default() += 1);
+                counts.into_iter().collect()
+            }
+            None => {
+                let (outputs, rows) = self.outputs(items, selection)?;
+                return runs(outputs, rows);
+            }
+        };
+        let mut outputs = Vec::with_capacity(items.len());
+        let mut below = 1u64;
+        for ((item, coded), size) in items.iter().zip(&coded).zip(&sizes) {
+            let values = item.over(vec![Arc::clone(&coded.values)], coded.values.len())?;
+            let codes: UInt32Array = tuples
+                .iter()
+                .map(|(tuple, _)| ((tuple / below) % *size as u64) as u32)
+                .collect::<Vec<_>>()
+                .into();
+            outputs.push(take(values.as_ref(), &codes, None)?);
+            below *= *size as u64;
+        }
+        Ok((outputs, tuples.into_iter().map(|(_, count)| count).collect::<Vec<_>>().into()))
+    }
+
+    fn each_tuple(&self, coded: &[&Coded], sizes: &[usize], selection: &Selection, mut see: impl FnMut(u64)) {
+        match (coded, selection) {
+            ([], _) => {
+                let rows = selection.as_ref().map_or(self.rows, BooleanBuffer::count_set_bits);
+                (0..rows).for_each(|_| see(0));
+            }
+            ([one], None) => match &one.codes {
+                Codes::Narrow(codes) => codes.values().iter().for_each(|code| see(u64::from(*code))),
+                Codes::Broad(codes) => codes.values().iter().for_each(|code| see(u64::from(*code))),
+            },
+            _ => {
+                let mut tuples = vec![0u64; self.rows];
+                let mut below = 1u64;
+                for (one, size) in coded.iter().zip(sizes) {
+                    match &one.codes {
+                        Codes::Narrow(codes) => add(&mut tuples, codes.values(), below),
+                        Codes::Broad(codes) => add(&mut tuples, codes.values(), below),
+                    }
+                    below *= *size as u64;
+                }
+                match selection {
+                    None => tuples.into_iter().for_each(see),
+                    Some(selection) => selection.set_indices().for_each(|row| see(tuples.get(row).copied().unwrap_or(0))),
+                }
+            }
+        }
+    }
+}
+
+fn add<T: Copy + Into<u64>>(tuples: &mut [u64], codes: &[T], factor: u64) {
+    for (tuple, code) in tuples.iter_mut().zip(codes) {
+        *tuple += (*code).into() * factor;
+    }
+}
+
+fn chosen(codes: &Codes, selection: &BooleanBuffer) -> Result<ArrayRef> {
+    Ok(filter(codes.as_array(), &BooleanArray::new(selection.clone(), None))?)
+}
+
+/// Leaves the rows that passed as well. False when there is none.
+pub(crate) fn narrow(selection: &mut Selection, passed: BooleanBuffer) -> bool {
+    let both = match selection.take() {
+        Some(before) => &before & &passed,
+        None => passed,
+    };
+    let left = both.count_set_bits();
+    if left == both.len() {
+        *selection = None;
+        return left > 0;
+    }
+    *selection = Some(both);
+    left > 0
+}
+
+/// Which rows pass: null does not.
+pub(crate) fn boolean(array: &ArrayRef) -> Result<BooleanBuffer> {
+    let Some(passes) = array.as_boolean_opt() else {
+        return Err(DataFusionError::Internal(format!("a predicate of type {}", array.data_type())));
+    };
+    Ok(match passes.nulls() {
+        Some(nulls) => passes.values() & nulls.inner(),
+        None => passes.values().clone(),
+    })
+}
+
+/// Equal rows behind each other become one, with their number. Only whole numbers are compared.
+fn runs(outputs: Vec<ArrayRef>, rows: usize) -> Result<(Vec<ArrayRef>, Int64Array)> {
+    use arrow::datatypes::Int64Type;
+    let numbers: Option<Vec<&[i64]>> = outputs
+        .iter()
+        .map(|array| match array.as_primitive_opt::<Int64Type>() {
+            Some(numbers) if numbers.null_count() == 0 => Some(&numbers.values()[..]),
+            _ => None,
+        })
+        .collect();
+    let Some(numbers) = numbers.filter(|numbers| !numbers.is_empty()) else {
+        return Ok((outputs, vec![1i64; rows].into()));
+    };
+    let mut starts: Vec<u32> = Vec::new();
+    for row in 0..rows {
+        if row == 0 || numbers.iter().any(|values| values[row] != values[row - 1]) {
+            starts.push(row as u32);
+        }
+    }
+    let counts: Vec<i64> = starts
+        .iter()
+        .enumerate()
+        .map(|(index, start)| i64::from(starts.get(index + 1).copied().unwrap_or(rows as u32)) - i64::from(*start))
+        .collect();
+    let starts: UInt32Array = starts.into();
+    let outputs = outputs
+        .iter()
+        .map(|array| take(array.as_ref(), &starts, None))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok((outputs, counts.into()))
+}

@@ -2,33 +2,36 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::durable::replace_file;
+use crate::disk::Disk;
+use crate::durable::{read_file, replace_file};
 use crate::error::LakeError;
 
 /// Positions by consumer.
 #[derive(Debug)]
 pub(crate) struct Consumers {
+    disk: Arc<dyn Disk>,
     path: PathBuf,
     positions: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Consumers {
     /// Reads the file of a data directory.
-    pub(crate) fn load(directory: &Path) -> Result<Consumers, LakeError> {
+    pub(crate) fn load(disk: Arc<dyn Disk>, directory: &Path) -> Result<Consumers, LakeError> {
         let path = directory.join("consumers.json");
-        let positions = match std::fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|error| LakeError::Corrupt {
+        let positions = match read_file(disk.as_ref(), &path)? {
+            Some(text) => serde_json::from_slice(&text).map_err(|error| LakeError::Corrupt {
                 path: path.clone(),
                 offset: 0,
                 message: error.to_string(),
             })?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
-            Err(error) => return Err(LakeError::io("read", &path)(error)),
+            None => BTreeMap::new(),
         };
         Ok(Consumers {
+            disk,
             path,
             positions: Mutex::new(positions),
         })
@@ -61,7 +64,7 @@ impl Consumers {
             return Ok(());
         }
         let text = serde_json::to_vec_pretty(&changed).map_err(|error| LakeError::NotStored { reason: error.to_string() })?;
-        replace_file(&self.path, &text)?;
+        replace_file(self.disk.as_ref(), &self.path, &text)?;
         *positions = changed;
         Ok(())
     }

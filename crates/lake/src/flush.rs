@@ -116,8 +116,30 @@ mod tests {
     use taffrail_kql::Type;
     use taffrail_schema::{ColumnDef, Schema, TableDef, stored_schema};
 
+    use std::sync::atomic::Ordering;
+
     use super::*;
+    use crate::disk::limited::LimitedDisk;
     use crate::{Lake, LakeOptions};
+
+    fn options() -> LakeOptions {
+        LakeOptions {
+            flush_interval: std::time::Duration::from_secs(3600),
+            ..LakeOptions::default()
+        }
+    }
+
+    fn schema() -> Arc<Schema> {
+        let mut schema = Schema::default();
+        schema.add_table(table());
+        Arc::new(schema)
+    }
+
+    fn rows(numbers: &[i64]) -> Vec<(String, RecordBatch)> {
+        let time: ArrayRef = Arc::new(TimestampMicrosecondArray::from(numbers.to_vec()).with_timezone("UTC"));
+        let columns = vec![Arc::clone(&time), Arc::new(Int64Array::from(numbers.to_vec())), time];
+        vec![("Rows".to_owned(), RecordBatch::try_new(stored_schema(&table()), columns).unwrap())]
+    }
 
     fn table() -> TableDef {
         let columns = [
@@ -145,19 +167,53 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_commit_that_failed_after_it_was_written_is_not_written_again() {
-        let time: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![1, 2]).with_timezone("UTC"));
-        let columns = vec![Arc::clone(&time), Arc::new(Int64Array::from(vec![1, 2])), time];
-        let batch = RecordBatch::try_new(stored_schema(&table()), columns).unwrap();
-        let rows = || vec![("Rows".to_owned(), batch.clone())];
-        let mut schema = Schema::default();
-        schema.add_table(table());
+    async fn a_full_disk_acknowledges_nothing_says_so_and_goes_on_by_itself() {
         let directory = tempfile::tempdir().unwrap();
-        let options = LakeOptions {
-            flush_interval: std::time::Duration::from_secs(3600),
-            ..LakeOptions::default()
-        };
-        let lake = Lake::open(directory.path(), Arc::new(schema), options).await.unwrap();
+        let disk = LimitedDisk::default();
+        let switches = Arc::clone(&disk.0);
+        let lake = Lake::open_on(Arc::new(disk), directory.path(), schema(), options()).await.unwrap();
+        lake.append(rows(&[1])).await.unwrap();
+        switches.full.store(true, Ordering::Release);
+        assert!(matches!(lake.append(rows(&[2])).await, Err(LakeError::NotStored { .. })));
+        assert!(matches!(lake.check(), Err(LakeError::NotStored { .. })), "health says so");
+        assert_eq!(lake.statistics()["Rows"].rows, 1, "and shows nothing that is not kept");
+        let mut follower = lake.read_from(0);
+        assert!(follower.next().await.unwrap().is_some());
+        switches.full.store(false, Ordering::Release);
+        // Nobody sends; it finds out by itself.
+        while lake.check().is_err() {
+            tokio::task::yield_now().await;
+        }
+        lake.append(rows(&[3])).await.unwrap();
+        assert_eq!(follower.next().await.unwrap().unwrap().position, lake.position());
+        drop((lake, follower));
+        let lake = Lake::open(directory.path(), schema(), options()).await.unwrap();
+        assert_eq!(lake.statistics()["Rows"].rows, 2);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn after_a_failed_fsync_nothing_is_promised_until_a_restart() {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = LimitedDisk::default();
+        let switches = Arc::clone(&disk.0);
+        let lake = Lake::open_on(Arc::new(disk), directory.path(), schema(), options()).await.unwrap();
+        lake.append(rows(&[1])).await.unwrap();
+        switches.broken.store(true, Ordering::Release);
+        assert!(matches!(lake.append(rows(&[2])).await, Err(LakeError::Failed { .. })));
+        switches.broken.store(false, Ordering::Release);
+        assert!(matches!(lake.append(rows(&[3])).await, Err(LakeError::Failed { .. })));
+        assert!(matches!(lake.check(), Err(LakeError::Failed { .. })));
+        drop(lake);
+        let lake = Lake::open(directory.path(), schema(), options()).await.unwrap();
+        lake.append(rows(&[4])).await.unwrap();
+        assert!(lake.statistics()["Rows"].rows >= 2);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_commit_that_failed_after_it_was_written_is_not_written_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let lake = Lake::open(directory.path(), schema(), options()).await.unwrap();
+        let rows = || rows(&[1, 2]);
         lake.append(rows()).await.unwrap();
         {
             // What a flush does until the fsync of its entry fails.

@@ -123,6 +123,9 @@ impl Subscription {
 
     fn give(&mut self, position: u64, parts: Vec<(String, RecordBatch)>) {
         let count = parts.len();
+        if count == 0 && self.ready.is_empty() {
+            self.given.store(position, Ordering::Release);
+        }
         for (index, (table, batch)) in parts.into_iter().enumerate() {
             self.ready.push_back(Arc::new(Committed {
                 position,

@@ -16,11 +16,12 @@ use taffrail_schema::Schema;
 use tokio::sync::oneshot;
 
 use crate::consumers::Consumers;
+use crate::disk::Disk;
 use crate::durable::create_directory;
 use crate::error::{LakeError, blocking};
 use crate::follow::Subscription;
 use crate::lock::DirectoryLock;
-use crate::log::{Command, Part, Request, Writer, encode_payload};
+use crate::log::{Command, Part, Request, Tail, Writer, encode_payload};
 use crate::open::{keys, open, recent_keys};
 use crate::options::LakeOptions;
 use crate::provider::LakeTable;
@@ -81,21 +82,28 @@ impl Lake {
     /// # Errors
     /// [`LakeError::Locked`] when another process has it, [`LakeError::Corrupt`] when acknowledged rows are damaged.
     pub async fn open(directory: &Path, schema: Arc<Schema>, options: LakeOptions) -> Result<Lake, LakeError> {
+        Lake::open_on(crate::disk::real(), directory, schema, options).await
+    }
+
+    /// The same with the log and the small files on a disk of the caller's.
+    pub(crate) async fn open_on(
+        disk: Arc<dyn Disk>,
+        directory: &Path,
+        schema: Arc<Schema>,
+        options: LakeOptions,
+    ) -> Result<Lake, LakeError> {
         create_directory(directory)?;
         let lock = Arc::new(DirectoryLock::acquire(directory)?);
         create_directory(&directory.join("log"))?;
         create_directory(&directory.join("tables"))?;
-        let consumers = Consumers::load(directory)?;
+        let consumers = Consumers::load(Arc::clone(&disk), directory)?;
         let began = Instant::now();
-        let opened = open(directory, &schema, options, &consumers, true).await?;
+        let opened = open(&disk, directory, &schema, options, &consumers, true).await?;
         let shared = Arc::new(opened.shared);
         let position = shared.durable();
-        let (file, length) = match opened.tail {
+        let tail = match opened.tail {
             Some(tail) => tail,
-            None => {
-                let file = shared.segments.lock().create(position + 1, position)?;
-                (file, crate::log::SEGMENT_HEADER)
-            }
+            None => Tail::begin(&shared.segments, position, opened.log_end)?,
         };
         let keyed = Arc::clone(&shared);
         let seen = blocking("collecting recent keys", move || {
@@ -109,8 +117,7 @@ impl Lake {
         .await?;
         let writer = Writer {
             shared: Arc::clone(&shared),
-            file,
-            length,
+            tail,
             position,
             seen,
             lock,
@@ -141,11 +148,12 @@ impl Lake {
         if !directory.is_dir() {
             return Err(LakeError::io("open", directory)(std::io::ErrorKind::NotFound.into()));
         }
-        let consumers = Consumers::load(directory)?;
+        let disk = crate::disk::real();
+        let consumers = Consumers::load(Arc::clone(&disk), directory)?;
         let mut tries = 0;
         let shared = loop {
             tries += 1;
-            let shared = match open(directory, &schema, options.clone(), &consumers, false).await {
+            let shared = match open(&disk, directory, &schema, options.clone(), &consumers, false).await {
                 // A running server may write a frame, or cut a segment away, just while it is read. Damage stays.
                 Err(LakeError::Corrupt { .. }) if tries < READ_TRIES => {
                     tokio::task::yield_now().await;
@@ -333,14 +341,17 @@ impl Lake {
         flushed
     }
 
-    /// Whether rows are taken in, for readiness checks.
+    /// Whether rows are taken in, for readiness checks. Looks by itself whether a full disk has room again.
     ///
     /// # Errors
-    /// Why not: closed, read-only, or failed.
+    /// Why not: closed, read-only, failed, or refused by the disk at the moment.
     pub fn check(&self) -> Result<(), LakeError> {
         self.inner.check_open()?;
-        match self.inner.shared.failure() {
-            Some(reason) => Err(LakeError::Failed { reason }),
+        if let Some(reason) = self.inner.shared.failure() {
+            return Err(LakeError::Failed { reason });
+        }
+        match self.inner.shared.trouble() {
+            Some(reason) => Err(LakeError::NotStored { reason }),
             None => Ok(()),
         }
     }
@@ -456,6 +467,11 @@ async fn flush_when_due(weak: Weak<Inner>, shared: Arc<Shared>) {
         let Some(inner) = weak.upgrade().filter(|inner| !inner.is_closed()) else {
             return;
         };
+        if shared.is_refusing()
+            && let Some((sender, _)) = &*inner.writer.lock()
+        {
+            let _ = sender.send(Command::Probe);
+        }
         let options = &shared.options;
         let pressed = shared.unflushed.load(Ordering::Acquire) > options.unflushed_limit;
         let due = inner
@@ -465,6 +481,7 @@ async fn flush_when_due(weak: Weak<Inner>, shared: Arc<Shared>) {
                     || table.hot_since.is_some_and(|since| since.elapsed() >= options.flush_interval)
             })
             .await;
+        shared.flush_trouble(due.as_ref().err().map(ToString::to_string).as_deref());
         if let Err(error) = due {
             tracing::error!(%error, "rows could not be written to files; they stay in the log, and it is tried again");
             counter!("taffrail_lake_flush_failures_total").increment(1);

@@ -19,6 +19,7 @@ mod columns;
 mod compact;
 mod consumers;
 mod delta;
+mod disk;
 mod durable;
 mod error;
 mod files;

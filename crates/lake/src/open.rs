@@ -1,20 +1,18 @@
 //! Opening: what the Delta logs say, then what the write-ahead log has beyond it.
 
-use std::fs::OpenOptions;
-use std::io::{Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use metrics::counter;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use taffrail_schema::{Schema, stored_schema};
 
 use crate::consumers::Consumers;
 use crate::delta::{DataFile, DeltaTable, Loaded};
+use crate::disk::Disk;
 use crate::error::{LakeError, blocking};
-use crate::log::{Frames, Next, Segments, decode_payload, find_later_proof, header_is_torn};
+use crate::log::{Recovered, Segments, Tail, decode_payload, recover};
 use crate::options::LakeOptions;
 use crate::rows::{adapt, missing, stored};
 use crate::seen::{KeyHasher, Seen};
@@ -23,8 +21,10 @@ use crate::shared::{Hot, Shared, State, Table, TableState};
 /// What was found in a data directory.
 pub(crate) struct Opened {
     pub(crate) shared: Shared,
-    /// The segment to write on, and its good length; `None` when a new one is to begin
-    pub(crate) tail: Option<(std::fs::File, u64)>,
+    /// Where to write on; `None` when a new segment is to begin
+    pub(crate) tail: Option<Tail>,
+    /// Last position in the log
+    pub(crate) log_end: u64,
 }
 
 /// Tables of the schema with their Delta logs.
@@ -52,6 +52,7 @@ pub(crate) async fn load_tables(directory: &Path, schema: &Schema, mend: bool) -
 
 /// Reads everything. With `repair` (the one writer) a torn tail is cut; without, it is left out.
 pub(crate) async fn open(
+    disk: &Arc<dyn Disk>,
     directory: &Path,
     schema: &Schema,
     options: LakeOptions,
@@ -60,16 +61,18 @@ pub(crate) async fn open(
 ) -> Result<Opened, LakeError> {
     let (tables, loaded) = load_tables(directory, schema, repair).await?;
     let log = directory.join("log");
+    let disk = Arc::clone(disk);
     let known = tables.clone();
     let flushed: Vec<u64> = loaded.iter().map(|loaded| loaded.position).collect();
     let files: Vec<_> = loaded.into_iter().map(|loaded| Arc::new(loaded.files)).collect();
     let highest = flushed.iter().copied().chain(consumers.fastest()).max().unwrap_or_default();
     let (mut replay, segments) = blocking("reading the log", move || {
-        let segments = Segments::list(&log)?;
-        let (replay, segments) = Replay::run(segments, &known, &flushed, repair)?;
+        let mut segments = Segments::list(disk, &log)?;
+        let replay = Replay::run(&mut segments, &known, &flushed, repair)?;
         Ok((replay, segments))
     })
     .await?;
+    let log_end = replay.position;
     if highest > replay.position {
         // Only after the log was deleted by hand: positions must not be given twice.
         tracing::warn!(
@@ -90,6 +93,7 @@ pub(crate) async fn open(
     Ok(Opened {
         shared: Shared::new(options, tables, state, segments),
         tail: replay.tail,
+        log_end,
     })
 }
 
@@ -97,92 +101,22 @@ pub(crate) async fn open(
 struct Replay {
     tables: Vec<TableState>,
     position: u64,
-    tail: Option<(std::fs::File, u64)>,
+    tail: Option<Tail>,
 }
 
 impl Replay {
-    fn run(mut segments: Segments, tables: &[Arc<Table>], flushed: &[u64], repair: bool) -> Result<(Replay, Segments), LakeError> {
+    fn run(segments: &mut Segments, tables: &[Arc<Table>], flushed: &[u64], repair: bool) -> Result<Replay, LakeError> {
         let mut replay = Replay {
             tables: tables.iter().map(|_| TableState::default()).collect(),
             position: 0,
             tail: None,
         };
-        let firsts = segments.first.clone();
-        for (index, first) in firsts.iter().copied().enumerate() {
-            let path = segments.path(first);
-            let newest = index + 1 == firsts.len();
-            if newest && header_is_torn(&path)? {
-                tracing::warn!(segment = %path.display(), "the newest log segment was never begun; deleted");
-                if repair {
-                    std::fs::remove_file(&path).map_err(LakeError::io("delete", &path))?;
-                }
-                segments.first.pop();
-                replay.position = replay.position.max(first.saturating_sub(1));
-                break;
-            }
-            let mut frames = match Frames::open(&path, first) {
-                // A running writer may cut the log while it is read beside it; the caller looks whether it must read again.
-                Err(LakeError::Io { source, .. }) if !repair && source.kind() == std::io::ErrorKind::NotFound => continue,
-                frames => frames?,
-            };
-            if index > 0 && frames.previous_last != replay.position {
-                return Err(LakeError::Corrupt {
-                    path,
-                    offset: 0,
-                    message: format!(
-                        "the segment before it ended at position {} and now ends at {}",
-                        frames.previous_last, replay.position
-                    ),
-                });
-            }
-            replay.position = first - 1;
-            replay.segment(&mut frames, &path, newest, tables, flushed, repair)?;
-        }
-        Ok((replay, segments))
-    }
-
-    fn segment(
-        &mut self,
-        frames: &mut Frames,
-        path: &Path,
-        newest: bool,
-        tables: &[Arc<Table>],
-        flushed: &[u64],
-        repair: bool,
-    ) -> Result<(), LakeError> {
-        loop {
-            match frames.next(self.position + 1)? {
-                Next::Frame { position, payload } => {
-                    self.position = position;
-                    self.entry(position, &payload, path, frames.offset, tables, flushed)?;
-                }
-                Next::End => break,
-                Next::Bad { offset, message } => {
-                    if !newest || find_later_proof(path, offset, self.position + 1)?.is_some() {
-                        return Err(LakeError::Corrupt {
-                            path: path.to_owned(),
-                            offset,
-                            message,
-                        });
-                    }
-                    if repair {
-                        let length = std::fs::metadata(path).map_err(LakeError::io("read", path))?.len();
-                        tracing::warn!(segment = %path.display(), offset, bytes = length - offset, message, "the log ends in a write that was cut off and never acknowledged; cut there");
-                        counter!("taffrail_lake_torn_tails_total").increment(1);
-                    }
-                    break;
-                }
-            }
-        }
-        if newest && repair {
-            let mut file = OpenOptions::new().write(true).open(path).map_err(LakeError::io("open", path))?;
-            file.set_len(frames.offset)
-                .and_then(|()| file.seek(SeekFrom::Start(frames.offset)))
-                .and_then(|_| file.sync_all())
-                .map_err(LakeError::io("cut", path))?;
-            self.tail = Some((file, frames.offset));
-        }
-        Ok(())
+        let Recovered { position, tail } = recover(segments, repair, |position, payload, path, offset| {
+            replay.entry(position, payload, path, offset, tables, flushed)
+        })?;
+        replay.position = position;
+        replay.tail = tail;
+        Ok(replay)
     }
 
     fn entry(

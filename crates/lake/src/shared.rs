@@ -144,7 +144,15 @@ pub(crate) struct Shared {
     /// Columns of files that queries read before
     pub(crate) columns: ColumnCache,
     failed: OnceLock<String>,
+    trouble: Mutex<Trouble>,
     durable: AtomicU64,
+}
+
+/// What does not work at the moment and is tried again.
+#[derive(Debug, Default)]
+struct Trouble {
+    log: Option<String>,
+    flush: Option<String>,
 }
 
 impl Shared {
@@ -165,6 +173,7 @@ impl Shared {
             flush_wanted: Notify::new(),
             columns: ColumnCache::new(options.column_cache),
             failed: OnceLock::new(),
+            trouble: Mutex::default(),
             options,
         }
     }
@@ -191,6 +200,32 @@ impl Shared {
         let _ = self.failed.set(reason.to_owned());
         counter!("taffrail_lake_failures_total").increment(1);
         self.room.notify_waiters();
+    }
+
+    /// The log takes nothing at the moment, for this reason, or takes rows again.
+    pub(crate) fn log_trouble(&self, reason: Option<&str>) {
+        let mut trouble = self.trouble.lock();
+        if reason.is_none() && trouble.log.is_some() {
+            tracing::info!("the log takes rows again");
+        }
+        trouble.log = reason.map(str::to_owned);
+        gauge!("taffrail_lake_refusing").set(f64::from(u8::from(trouble.log.is_some())));
+    }
+
+    /// Rows cannot be moved to files at the moment, or can again.
+    pub(crate) fn flush_trouble(&self, reason: Option<&str>) {
+        self.trouble.lock().flush = reason.map(str::to_owned);
+    }
+
+    /// Whether the log was refused last.
+    pub(crate) fn is_refusing(&self) -> bool {
+        self.trouble.lock().log.is_some()
+    }
+
+    /// What does not work at the moment.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let trouble = self.trouble.lock();
+        trouble.log.clone().or_else(|| trouble.flush.clone())
     }
 
     /// Makes durable rows visible, tells followers, and asks for a flush when a table is full.

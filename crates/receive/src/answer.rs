@@ -117,6 +117,11 @@ impl Refusal {
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
     }
 
+    /// More arrives than is kept up with.
+    pub(crate) fn busy(message: impl Into<String>) -> Refusal {
+        Refusal::new(StatusCode::TOO_MANY_REQUESTS, "Busy", message)
+    }
+
     /// A fault of ours; the details are for the log, not for the sender.
     pub(crate) fn fault(details: String) -> Refusal {
         tracing::error!(details, "a body could not be taken in");
@@ -160,7 +165,7 @@ impl IntoResponse for Refusal {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"taffrail\""));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
         }
         response

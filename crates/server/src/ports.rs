@@ -247,6 +247,14 @@ pub trait Storage: Send + Sync + 'static {
     /// In words, when it cannot be read.
     async fn statistics(&self) -> Result<Vec<TableStatistics>, String>;
 
+    /// Whether rows are taken in at this moment.
+    ///
+    /// # Errors
+    /// In words, why not.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Writes rows in memory to files and merges small files, now rather than when it is due.
     ///
     /// # Errors

@@ -5,10 +5,16 @@
 
 mod frame;
 mod reader;
+mod recover;
 mod segment;
+#[cfg(test)]
+mod simulation;
+mod tail;
 mod writer;
 
 pub(crate) use frame::{decode_payload, encode_payload};
 pub(crate) use reader::LogReader;
-pub(crate) use segment::{Frames, Next, SEGMENT_HEADER, Segments, find_later_proof, header_is_torn};
+pub(crate) use recover::{Recovered, recover};
+pub(crate) use segment::Segments;
+pub(crate) use tail::Tail;
 pub(crate) use writer::{Command, Part, Request, Writer};

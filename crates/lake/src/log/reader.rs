@@ -1,5 +1,8 @@
 //! Reading the log beside the writer: for consumers that start late or fall behind.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 use parking_lot::Mutex;
 
@@ -27,13 +30,36 @@ impl LogReader {
     /// Entries behind the place, at most up to position `until`, about `bytes` of payload at a time. Empty: all were read.
     pub(crate) fn read(&mut self, segments: &Mutex<Segments>, until: u64, bytes: usize) -> Result<Vec<Entry>, LakeError> {
         let mut entries = Vec::new();
+        self.payloads(segments, until, bytes, |position, payload, path, offset| {
+            let parts = decode_payload(payload, |_| true).map_err(|message| LakeError::Corrupt {
+                path: path.to_owned(),
+                offset,
+                message,
+            })?;
+            entries.push((position, parts));
+            Ok(())
+        })?;
+        Ok(entries)
+    }
+
+    /// The same, not yet decoded.
+    pub(super) fn payloads(
+        &mut self,
+        segments: &Mutex<Segments>,
+        until: u64,
+        bytes: usize,
+        mut take: impl FnMut(u64, &[u8], &Path, u64) -> Result<(), LakeError>,
+    ) -> Result<(), LakeError> {
         let mut read = 0;
         while self.position < until && read < bytes {
             let wanted = self.position + 1;
             let first = self.segment_with(segments, wanted)?;
-            let path = segments.lock().path(first);
+            let (path, disk) = {
+                let segments = segments.lock();
+                (segments.path(first), Arc::clone(&segments.disk))
+            };
             if self.open.as_ref().is_none_or(|(open, _)| *open != first) {
-                self.open = Some((first, Frames::open(&path, first)?));
+                self.open = Some((first, Frames::open(disk.as_ref(), &path, first)?));
                 // Frames in front of the place are skipped by reading them once.
                 let mut skipped = first;
                 while skipped < wanted {
@@ -43,15 +69,10 @@ impl LogReader {
             }
             let payload = self.next_payload(wanted, &path)?;
             read += payload.len();
-            let parts = decode_payload(&payload, |_| true).map_err(|message| LakeError::Corrupt {
-                path: path.clone(),
-                offset: self.open.as_ref().map_or(0, |(_, frames)| frames.offset),
-                message,
-            })?;
-            entries.push((wanted, parts));
+            take(wanted, &payload, &path, self.open.as_ref().map_or(0, |(_, frames)| frames.offset))?;
             self.position = wanted;
         }
-        Ok(entries)
+        Ok(())
     }
 
     fn segment_with(&self, segments: &Mutex<Segments>, position: u64) -> Result<u64, LakeError> {
@@ -66,7 +87,7 @@ impl LogReader {
         }
     }
 
-    fn next_payload(&mut self, position: u64, path: &std::path::Path) -> Result<Vec<u8>, LakeError> {
+    fn next_payload(&mut self, position: u64, path: &Path) -> Result<Vec<u8>, LakeError> {
         let Some((_, frames)) = &mut self.open else {
             return Ok(Vec::new());
         };

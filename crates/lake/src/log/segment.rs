@@ -4,12 +4,13 @@
 //! "TAFFWAL1" | first position u64 | last position of the segment before u64 | crc32 u32 | frames
 //! ```
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::fmt;
+use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::frame::{FrameHeader, HEADER, MARK};
-use crate::durable::sync_directory;
+use crate::disk::{Disk, DiskFile};
 use crate::error::LakeError;
 
 const SEGMENT_MARK: [u8; 8] = *b"TAFFWAL1";
@@ -19,6 +20,7 @@ pub(crate) const SEGMENT_HEADER: u64 = 28;
 /// The segments of a log, oldest first.
 #[derive(Debug, Clone)]
 pub(crate) struct Segments {
+    pub(super) disk: Arc<dyn Disk>,
     directory: PathBuf,
     /// First positions
     pub(crate) first: Vec<u64>,
@@ -26,27 +28,13 @@ pub(crate) struct Segments {
 
 impl Segments {
     /// Lists a log folder.
-    pub(crate) fn list(directory: &Path) -> Result<Segments, LakeError> {
-        let mut first = Vec::new();
-        match fs::read_dir(directory) {
-            Ok(entries) => {
-                for entry in entries {
-                    let entry = entry.map_err(LakeError::io("list", directory))?;
-                    let name = entry.file_name();
-                    let number = name
-                        .to_str()
-                        .and_then(|name| name.strip_suffix(".wal"))
-                        .and_then(|name| name.parse().ok());
-                    if let Some(number) = number {
-                        first.push(number);
-                    }
-                }
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(LakeError::io("list", directory)(error)),
-        }
+    pub(crate) fn list(disk: Arc<dyn Disk>, directory: &Path) -> Result<Segments, LakeError> {
+        let names = disk.list(directory).map_err(LakeError::io("list", directory))?;
+        let number = |name: &String| name.strip_suffix(".wal")?.parse().ok();
+        let mut first: Vec<u64> = names.iter().filter_map(number).collect();
         first.sort_unstable();
         Ok(Segments {
+            disk,
             directory: directory.to_owned(),
             first,
         })
@@ -58,48 +46,73 @@ impl Segments {
     }
 
     /// Creates a segment, durable before the first frame goes in.
-    pub(crate) fn create(&mut self, first: u64, previous_last: u64) -> Result<File, LakeError> {
+    pub(crate) fn create(&mut self, first: u64, previous_last: u64) -> Result<Box<dyn DiskFile>, LakeError> {
         let path = self.path(first);
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .map_err(LakeError::io("create", &path))?;
+        let created = match self.disk.create(&path) {
+            // What an earlier attempt left: nothing was ever acknowledged out of it.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && !self.first.contains(&first) => {
+                self.disk.remove(&path).and_then(|()| self.disk.create(&path))
+            }
+            created => created,
+        };
+        let mut file = created.map_err(LakeError::io("create", &path))?;
         let mut header = SEGMENT_MARK.to_vec();
         header.extend_from_slice(&first.to_le_bytes());
         header.extend_from_slice(&previous_last.to_le_bytes());
         let crc = crc32fast::hash(&header);
         header.extend_from_slice(&crc.to_le_bytes());
-        if let Err(error) = file.write_all(&header).and_then(|()| file.sync_all()) {
+        let begun = file
+            .write_at(0, &header)
+            .and_then(|()| file.sync())
+            .and_then(|()| self.disk.sync_folder(&self.directory));
+        if let Err(error) = begun {
             // So that a later attempt, with room on the disk, can create it.
-            let _ = fs::remove_file(&path);
+            let _ = self.disk.remove(&path);
             return Err(LakeError::io("write", &path)(error));
         }
-        sync_directory(&self.directory)?;
         self.first.push(first);
         Ok(file)
     }
 
+    /// Deletes the newest segment, which was never begun.
+    pub(super) fn drop_newest(&mut self) -> Result<(), LakeError> {
+        if let Some(first) = self.first.last() {
+            let path = self.path(*first);
+            self.disk.remove(&path).map_err(LakeError::io("delete", &path))?;
+            self.first.pop();
+        }
+        Ok(())
+    }
+
     /// Deletes segments of which every position is at most `position`; the newest stays, it says where the log goes on.
-    pub(crate) fn cut(&mut self, position: u64) -> Result<usize, LakeError> {
-        let mut deleted = 0;
+    /// Returns the first positions of those deleted.
+    pub(crate) fn cut(&mut self, position: u64) -> Result<Vec<u64>, LakeError> {
+        let mut deleted = Vec::new();
         while let [oldest, next, ..] = self.first[..] {
             if next > position.saturating_add(1) {
                 break;
             }
             let path = self.path(oldest);
-            match fs::remove_file(&path) {
+            match self.disk.remove(&path) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(LakeError::io("delete", &path)(error)),
             }
             self.first.remove(0);
-            deleted += 1;
+            deleted.push(oldest);
         }
-        if deleted > 0 {
-            sync_directory(&self.directory)?;
+        if !deleted.is_empty() {
+            self.sync()?;
         }
         Ok(deleted)
+    }
+
+    /// Makes the names durable.
+    pub(super) fn sync(&self) -> Result<(), LakeError> {
+        let directory = &self.directory;
+        self.disk
+            .sync_folder(directory)
+            .map_err(LakeError::io("fsync the folder", directory))
     }
 }
 
@@ -110,6 +123,8 @@ pub(crate) enum Next {
     Frame {
         /// Its position
         position: u64,
+        /// Last position that was durable when it was written
+        durable: u64,
         /// Its payload
         payload: Vec<u8>,
     },
@@ -125,9 +140,8 @@ pub(crate) enum Next {
 }
 
 /// Reads a segment frame by frame.
-#[derive(Debug)]
 pub(crate) struct Frames {
-    file: BufReader<File>,
+    file: BufReader<Box<dyn Read + Send>>,
     path: PathBuf,
     /// Where the next frame begins
     pub(crate) offset: u64,
@@ -135,11 +149,19 @@ pub(crate) struct Frames {
     pub(crate) previous_last: u64,
 }
 
+impl fmt::Debug for Frames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.path.display(), self.offset)
+    }
+}
+
 impl Frames {
     /// Opens a segment and checks its header.
-    pub(crate) fn open(path: &Path, first: u64) -> Result<Frames, LakeError> {
-        let file = File::open(path).map_err(LakeError::io("open", path))?;
-        let mut file = BufReader::with_capacity(256 << 10, file);
+    pub(crate) fn open(disk: &dyn Disk, path: &Path, first: u64) -> Result<Frames, LakeError> {
+        let file = disk.read(path).map_err(LakeError::io("open", path))?;
+        let length = disk.length(path).map_err(LakeError::io("open", path))?;
+        let buffer = usize::try_from(length).unwrap_or(usize::MAX).clamp(64, 256 << 10);
+        let mut file = BufReader::with_capacity(buffer, file);
         let corrupt = |message: &str| LakeError::Corrupt {
             path: path.to_owned(),
             offset: 0,
@@ -205,6 +227,7 @@ impl Frames {
         self.offset += (HEADER + payload.len()) as u64;
         Ok(Next::Frame {
             position: header.position,
+            durable: header.durable,
             payload,
         })
     }
@@ -223,24 +246,30 @@ fn read_up_to(file: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize>
     Ok(filled)
 }
 
+/// The bytes of a file from `offset` on.
+pub(super) fn read_from(disk: &dyn Disk, path: &Path, offset: u64) -> Result<Vec<u8>, LakeError> {
+    let mut bytes = Vec::new();
+    let read = disk.read(path).and_then(|mut file| {
+        std::io::copy(&mut (&mut file).take(offset), &mut std::io::sink())?;
+        file.read_to_end(&mut bytes)
+    });
+    read.map_err(LakeError::io("read", path))?;
+    Ok(bytes)
+}
+
 /// Whether a segment was being created when the process died: its header never became whole, and nothing follows.
-pub(crate) fn header_is_torn(path: &Path) -> Result<bool, LakeError> {
-    let length = fs::metadata(path).map_err(LakeError::io("read", path))?.len();
+pub(super) fn header_is_torn(disk: &dyn Disk, path: &Path) -> Result<bool, LakeError> {
+    let length = disk.length(path).map_err(LakeError::io("read", path))?;
     if length < SEGMENT_HEADER {
         return Ok(true);
     }
-    let bytes = fs::read(path).map_err(LakeError::io("read", path))?;
-    Ok(length == SEGMENT_HEADER && bytes.iter().all(|byte| *byte == 0))
+    Ok(length == SEGMENT_HEADER && read_from(disk, path, 0)?.iter().all(|byte| *byte == 0))
 }
 
 /// Looks behind a bad frame for an intact one that was written when `position` was already durable. If there is one, the bad
 /// frame was acknowledged and is a loss; if not, it is the end of a write that was never acknowledged.
-pub(crate) fn find_later_proof(path: &Path, offset: u64, position: u64) -> Result<Option<u64>, LakeError> {
-    let mut file = File::open(path).map_err(LakeError::io("open", path))?;
-    let mut bytes = Vec::new();
-    file.seek(SeekFrom::Start(offset))
-        .and_then(|_| file.read_to_end(&mut bytes))
-        .map_err(LakeError::io("read", path))?;
+pub(super) fn find_later_proof(disk: &dyn Disk, path: &Path, offset: u64, position: u64) -> Result<Option<u64>, LakeError> {
+    let bytes = read_from(disk, path, offset)?;
     let mut at = 0;
     while let Some(found) = bytes
         .get(at..)

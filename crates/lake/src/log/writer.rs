@@ -4,11 +4,8 @@
 //! Because it is one thread, a row and its repetition are never judged at the same time, and a repetition is never answered
 //! before its first copy is durable: that copy is in the same group or an earlier one.
 
-use std::fs::File;
-use std::io::{Seek, SeekFrom, Write};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
-use std::time::Instant;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
@@ -16,7 +13,7 @@ use metrics::{counter, histogram};
 use tokio::sync::oneshot;
 
 use super::frame::{encode_payload, put_frame};
-use super::segment::SEGMENT_HEADER;
+use super::tail::{Tail, WriteError};
 use crate::Appended;
 use crate::error::LakeError;
 use crate::seen::Seen;
@@ -44,6 +41,8 @@ pub(crate) struct Request {
 /// What the thread is asked.
 pub(crate) enum Command {
     Append(Request),
+    /// Try whether the log can be written again
+    Probe,
     /// Finish what waits, then end
     Close,
 }
@@ -51,9 +50,7 @@ pub(crate) enum Command {
 /// State of the thread.
 pub(crate) struct Writer {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) file: File,
-    /// Bytes of the segment that are good
-    pub(crate) length: u64,
+    pub(crate) tail: Tail,
     /// Last position given
     pub(crate) position: u64,
     /// Keys of each table
@@ -75,8 +72,13 @@ impl Writer {
     pub(crate) fn run(mut self, receiver: Receiver<Command>) -> Arc<crate::lock::DirectoryLock> {
         let mut open = true;
         while open {
-            let Ok(Command::Append(first)) = receiver.recv() else {
-                break;
+            let first = match receiver.recv() {
+                Ok(Command::Append(first)) => first,
+                Ok(Command::Probe) => {
+                    self.probe();
+                    continue;
+                }
+                Ok(Command::Close) | Err(_) => break,
             };
             let mut bytes = first.payload.len();
             let mut group = vec![first];
@@ -86,6 +88,7 @@ impl Writer {
                         bytes += request.payload.len();
                         group.push(request);
                     }
+                    Ok(Command::Probe) => {}
                     Ok(Command::Close) => {
                         open = false;
                         break;
@@ -113,12 +116,48 @@ impl Writer {
                 pending.push(one);
             }
         }
-        if let Err(error) = self.write(&buffer) {
+        let durable = self.shared.durable();
+        let written = self
+            .tail
+            .write(&self.shared.segments, &buffer, durable, self.shared.options.segment_bytes);
+        if let Err(error) = written {
             self.give_up(pending, error);
             return;
         }
+        if !buffer.is_empty() {
+            self.shared.log_trouble(None);
+        }
         histogram!("taffrail_lake_group_appends").record(requests as f64);
         self.publish(pending);
+    }
+
+    /// An append of nothing: when nobody sends because health says that nothing is taken, this finds out that it is again.
+    fn probe(&mut self) {
+        if !self.shared.is_refusing() || self.shared.failure().is_some() {
+            return;
+        }
+        let mut frame = Vec::new();
+        let durable = self.shared.durable();
+        let Ok(payload) = self.encode(&[]) else {
+            return;
+        };
+        put_frame(&mut frame, durable + 1, durable, &payload);
+        match self
+            .tail
+            .write(&self.shared.segments, &frame, durable, self.shared.options.segment_bytes)
+        {
+            Ok(()) => {
+                self.position = durable + 1;
+                self.shared.log_trouble(None);
+                let nothing = Append {
+                    position: self.position,
+                    parts: Vec::new(),
+                };
+                self.shared.publish(vec![nothing], self.position);
+            }
+            Err(WriteError::Nothing(reason)) => self.shared.log_trouble(Some(&reason)),
+            Err(WriteError::Fatal(reason)) => self.shared.fail(&reason),
+        }
     }
 
     /// Drops known rows and adds the frame; answers at once when that fails.
@@ -212,37 +251,6 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, buffer: &[u8]) -> Result<(), WriteError> {
-        if buffer.is_empty() {
-            return Ok(());
-        }
-        if self.length > SEGMENT_HEADER && self.length + buffer.len() as u64 > self.shared.options.segment_bytes {
-            let durable = self.shared.durable();
-            let mut segments = self.shared.segments.lock();
-            self.file = segments
-                .create(durable + 1, durable)
-                .map_err(|error| WriteError::Nothing(error.to_string()))?;
-            self.length = SEGMENT_HEADER;
-        }
-        if let Err(error) = self.file.write_all(buffer) {
-            // A full disk: what was acknowledged is whole, so take the rest back and go on when there is room again.
-            let good = self.length;
-            return Err(match self.file.set_len(good).and_then(|()| self.file.seek(SeekFrom::Start(good))) {
-                Ok(_) => WriteError::Nothing(format!("cannot write the log: {error}")),
-                Err(second) => WriteError::Fatal(format!("cannot write the log: {error}; cannot take the write back: {second}")),
-            });
-        }
-        let began = Instant::now();
-        // After a failed fsync nobody knows what is on the disk: trying again would lie.
-        self.file
-            .sync_data()
-            .map_err(|error| WriteError::Fatal(format!("fsync of the log failed: {error}")))?;
-        histogram!("taffrail_lake_fsync_seconds").record(began.elapsed().as_secs_f64());
-        counter!("taffrail_lake_log_bytes_total").increment(buffer.len() as u64);
-        self.length += buffer.len() as u64;
-        Ok(())
-    }
-
     fn give_up(&mut self, pending: Vec<Pending>, error: WriteError) {
         let (reason, fatal) = match error {
             WriteError::Nothing(reason) => (reason, false),
@@ -251,6 +259,8 @@ impl Writer {
         tracing::error!(reason, fatal, "rows were not stored");
         if fatal {
             self.shared.fail(&reason);
+        } else {
+            self.shared.log_trouble(Some(&reason));
         }
         self.position = self.shared.durable();
         for one in pending {
@@ -277,11 +287,4 @@ impl Writer {
             let _ = reply.send(Ok(appended));
         }
     }
-}
-
-enum WriteError {
-    /// The log is as before
-    Nothing(String),
-    /// The state of the log is unknown
-    Fatal(String),
 }

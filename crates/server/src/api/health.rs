@@ -46,7 +46,7 @@ fn part(name: &str, failure: Option<String>) -> Part {
 async fn look(context: &Context) -> Health {
     let state = context.app.state.ping().await.err().map(|error| error.to_string());
     let (tables, lake) = match context.app.storage.statistics().await {
-        Ok(tables) => (tables, None),
+        Ok(tables) => (tables, context.app.storage.check().err()),
         Err(message) => (Vec::new(), Some(message)),
     };
     let ending = context.ending.borrow().then(|| "the server is shutting down".to_owned());

@@ -271,6 +271,10 @@ impl Storage for LakeStorage {
             .collect())
     }
 
+    fn check(&self) -> Result<(), String> {
+        self.lake.check().map_err(|error| error.to_string())
+    }
+
     async fn compact(&self) -> Result<Compaction, String> {
         let words = |error: taffrail_lake::LakeError| error.to_string();
         self.lake.flush().await.map_err(words)?;

@@ -56,7 +56,7 @@ impl Lake {
     pub async fn compact(&self) -> Result<Compacted, LakeError> {
         self.inner.check_open()?;
         let mut total = Compacted::default();
-        for table in &self.inner.shared.tables {
+        for table in &self.inner.shared.tables() {
             let done = self.inner.compact_table(table, 1).await?;
             total.removed += done.removed;
             total.added += done.added;
@@ -71,7 +71,7 @@ impl Lake {
     /// When the removal cannot be recorded.
     pub async fn expire(&self, table: &str, older_than: DateTime<Utc>) -> Result<u64, LakeError> {
         self.inner.check_open()?;
-        let table = Arc::clone(self.inner.table(table)?);
+        let table = self.inner.table(table)?;
         let mut delta = self.inner.delta(&table).await?;
         let (files, _) = self.inner.shared.snapshot(table.id);
         let limit = older_than.timestamp_micros();
@@ -101,7 +101,7 @@ impl Lake {
     pub async fn vacuum(&self) -> Result<u64, LakeError> {
         self.inner.check_open()?;
         let mut deleted = 0;
-        for table in &self.inner.shared.tables {
+        for table in &self.inner.shared.tables() {
             deleted += self.inner.vacuum_table(table).await?;
         }
         Ok(deleted)
@@ -111,7 +111,7 @@ impl Lake {
 impl Inner {
     /// The background work; what fails is tried again the next time.
     pub(crate) async fn maintain(&self) {
-        for table in &self.shared.tables {
+        for table in &self.shared.tables() {
             if let Err(error) = self.compact_table(table, self.shared.options.compact_files).await {
                 tracing::warn!(table = table.name(), %error, "compaction failed");
             }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use arrow::array::RecordBatch;
 use metrics::{gauge, histogram};
 use tokio::sync::MutexGuard;
 
@@ -10,15 +11,17 @@ use crate::delta::{DeltaTable, add, checkpoint, transaction};
 use crate::error::{LakeError, blocking};
 use crate::files::write_days;
 use crate::lake::Inner;
-use crate::shared::{Table, TableState};
+use crate::rows::adapt;
+use crate::shared::{Hot, Table, TableState};
 
 impl Inner {
     /// Flushes the tables for which `due` says so, then cuts the log. Goes on with the others when one fails.
     pub(crate) async fn flush_tables(&self, due: impl Fn(&TableState) -> bool) -> Result<(), LakeError> {
         let tables: Vec<Arc<Table>> = {
+            let tables = self.shared.tables();
             let state = self.shared.state.read();
-            let due = |table: &&Arc<Table>| state.tables.get(table.id).is_some_and(|state| !state.hot.is_empty() && due(state));
-            self.shared.tables.iter().filter(due).cloned().collect()
+            let due = |table: &Arc<Table>| state.tables.get(table.id).is_some_and(|state| !state.hot.is_empty() && due(state));
+            tables.into_iter().filter(due).collect()
         };
         let mut failed = None;
         for table in &tables {
@@ -39,10 +42,13 @@ impl Inner {
         let Some((hot, position)) = self.shared.freeze(table.id) else {
             return Ok(());
         };
+        // Its definition may have changed a moment ago, and with it the rows that were just taken.
+        let table = &self.shared.table_by_id(table.id).unwrap_or_else(|| Arc::clone(table));
         let writing = Arc::clone(table);
         let row_group_rows = self.shared.options.row_group_rows;
         let written = blocking("writing Parquet files", move || {
-            let batches: Vec<_> = hot.iter().map(|hot| hot.batch.clone()).collect();
+            let fit = |hot: &Arc<Hot>| fitted(&writing, &hot.batch);
+            let batches = hot.iter().map(fit).collect::<Result<Vec<_>, _>>()?;
             write_days(
                 &writing.definition,
                 &writing.schema,
@@ -110,9 +116,16 @@ impl Inner {
     }
 }
 
+fn fitted(table: &Table, batch: &RecordBatch) -> Result<RecordBatch, LakeError> {
+    if batch.schema() == table.schema {
+        return Ok(batch.clone());
+    }
+    adapt(&table.definition, &table.schema, batch)
+}
+
 #[cfg(test)]
 mod tests {
-    use arrow::array::{ArrayRef, Int64Array, RecordBatch, TimestampMicrosecondArray};
+    use arrow::array::{ArrayRef, Int64Array, TimestampMicrosecondArray};
     use taffrail_kql::Type;
     use taffrail_schema::{ColumnDef, Schema, TableDef, stored_schema};
 

@@ -116,7 +116,7 @@ impl Subscription {
         let parts = append
             .parts
             .iter()
-            .map(|(id, batch)| (self.shared.name(*id).to_owned(), batch.clone()))
+            .map(|(id, batch)| (self.shared.name(*id), batch.clone()))
             .collect();
         self.give(append.position, parts);
     }

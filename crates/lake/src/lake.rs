@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use taffrail_schema::Schema;
 use tokio::sync::oneshot;
 
+use crate::catalog::Catalog;
 use crate::consumers::Consumers;
 use crate::disk::Disk;
 use crate::durable::create_directory;
@@ -70,7 +71,9 @@ type LogThread = (Sender<Command>, JoinHandle<Arc<DirectoryLock>>);
 pub(crate) struct Inner {
     pub(crate) shared: Arc<Shared>,
     pub(crate) consumers: Consumers,
-    directory: PathBuf,
+    pub(crate) catalog: Catalog,
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) directory: PathBuf,
     writer: Mutex<Option<LogThread>>,
     read_only: bool,
     closed: AtomicBool,
@@ -97,8 +100,10 @@ impl Lake {
         create_directory(&directory.join("log"))?;
         create_directory(&directory.join("tables"))?;
         let consumers = Consumers::load(Arc::clone(&disk), directory)?;
+        let catalog = Catalog::load(Arc::clone(&disk), directory)?;
+        catalog.define(&schema);
         let began = Instant::now();
-        let opened = open(&disk, directory, &schema, options, &consumers, true).await?;
+        let opened = open(&disk, directory, &schema, options, &consumers, &catalog, true).await?;
         let shared = Arc::new(opened.shared);
         let position = shared.durable();
         let tail = match opened.tail {
@@ -107,8 +112,10 @@ impl Lake {
         };
         let keyed = Arc::clone(&shared);
         let seen = blocking("collecting recent keys", move || {
-            let mut seen = Vec::with_capacity(keyed.tables.len());
-            for table in &keyed.tables {
+            let mut tables = keyed.tables();
+            tables.sort_by_key(|table| table.id);
+            let mut seen = Vec::with_capacity(tables.len());
+            for table in &tables {
                 let (files, hot) = keyed.snapshot(table.id);
                 seen.push(recent_keys(table, &files, &hot, &keyed.hasher, &keyed.options)?);
             }
@@ -131,6 +138,8 @@ impl Lake {
         let inner = Arc::new(Inner {
             shared,
             consumers,
+            catalog,
+            schema,
             directory: directory.to_owned(),
             writer: Mutex::new(Some((sender, thread))),
             read_only: false,
@@ -151,11 +160,14 @@ impl Lake {
         let disk = crate::disk::real();
         let consumers = Consumers::load(Arc::clone(&disk), directory)?;
         let mut tries = 0;
-        let shared = loop {
+        let (shared, catalog) = loop {
             tries += 1;
-            let shared = match open(&disk, directory, &schema, options.clone(), &consumers, false).await {
+            let catalog = Catalog::load(Arc::clone(&disk), directory)?;
+            catalog.define(&schema);
+            let shared = match open(&disk, directory, &schema, options.clone(), &consumers, &catalog, false).await {
                 // A running server may write a frame, or cut a segment away, just while it is read. Damage stays.
-                Err(LakeError::Corrupt { .. }) if tries < READ_TRIES => {
+                // A table may have been made in between.
+                Err(LakeError::Corrupt { .. } | LakeError::Table { .. }) if tries < READ_TRIES => {
                     tokio::task::yield_now().await;
                     continue;
                 }
@@ -163,11 +175,11 @@ impl Lake {
             };
             // Rows that a running server moved from the log to files between the two reads would be missing: read again.
             let mut behind = false;
-            for table in &shared.tables {
+            for table in &shared.tables() {
                 behind |= table.delta.lock().await.is_behind();
             }
             if !behind {
-                break shared;
+                break (shared, catalog);
             }
             if tries >= READ_TRIES {
                 return Err(LakeError::Interrupted {
@@ -180,6 +192,8 @@ impl Lake {
             inner: Arc::new(Inner {
                 shared: Arc::new(shared),
                 consumers,
+                catalog,
+                schema,
                 directory: directory.to_owned(),
                 writer: Mutex::new(None),
                 read_only: true,
@@ -251,14 +265,14 @@ impl Lake {
     /// The table of that name, for DataFusion: every scan is one consistent snapshot of files and rows in memory.
     pub fn table(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
         let table = self.inner.shared.table(name)?;
-        Some(Arc::new(LakeTable::new(Arc::clone(&self.inner.shared), Arc::clone(table))))
+        Some(Arc::new(LakeTable::new(Arc::clone(&self.inner.shared), table)))
     }
 
     /// The same with one column more, [`ROWS`](crate::ROWS): how many rows a row stands for. Where that column is read, equal rows
     /// may come as one with their number, which is much less to look at; elsewhere it is an ordinary table.
     pub fn counted(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
         let table = self.inner.shared.table(name)?;
-        Some(Arc::new(LakeTable::counted(Arc::clone(&self.inner.shared), Arc::clone(table))))
+        Some(Arc::new(LakeTable::counted(Arc::clone(&self.inner.shared), table)))
     }
 
     /// A number that changes whenever the rows of a table do.
@@ -358,10 +372,9 @@ impl Lake {
 
     /// Sizes by table.
     pub fn statistics(&self) -> BTreeMap<String, TableStatistics> {
+        let tables = self.inner.shared.tables();
         let state = self.inner.shared.state.read();
-        self.inner
-            .shared
-            .tables
+        tables
             .iter()
             .filter_map(|table| {
                 let current = state.tables.get(table.id)?;
@@ -389,7 +402,8 @@ fn encode(shared: &Shared, rows: Vec<(String, RecordBatch)>) -> Result<(Vec<Part
     let mut parts = Vec::with_capacity(rows.len());
     for (name, batch) in rows {
         let table = shared.table(&name).ok_or(LakeError::UnknownTable { table: name })?;
-        let batch = accept(&table.definition, &table.schema, &batch)?;
+        let table = &table;
+        let batch = accept(&table.definition, &table.schema, &batch, table.made)?;
         if batch.num_rows() == 0 {
             continue;
         }
@@ -404,7 +418,8 @@ fn encode(shared: &Shared, rows: Vec<(String, RecordBatch)>) -> Result<(Vec<Part
             keys,
         });
     }
-    let payload = encode_payload(parts.iter().map(|part| (shared.name(part.table), &part.batch)))
+    let names: Vec<String> = parts.iter().map(|part| shared.name(part.table)).collect();
+    let payload = encode_payload(names.iter().map(String::as_str).zip(parts.iter().map(|part| &part.batch)))
         .map_err(|reason| LakeError::NotStored { reason })?;
     Ok((parts, payload))
 }
@@ -434,7 +449,7 @@ impl Inner {
         thread.join().ok()
     }
 
-    pub(crate) fn table(&self, name: &str) -> Result<&Arc<Table>, LakeError> {
+    pub(crate) fn table(&self, name: &str) -> Result<Arc<Table>, LakeError> {
         self.shared
             .table(name)
             .ok_or_else(|| LakeError::UnknownTable { table: name.to_owned() })

@@ -10,11 +10,13 @@
 //! DIR/lock                                  held by the one writer
 //! DIR/log/00000000000000000001.wal          segments of the log, named by their first position
 //! DIR/consumers.json                        how far consumers have read
+//! DIR/tables.json                           tables made at run time, policies
 //! DIR/tables/NAME/_delta_log/...            a Delta table a table
 //! DIR/tables/NAME/date=2026-11-20/part-...  its files
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod catalog;
 mod columns;
 mod compact;
 mod consumers;
@@ -30,11 +32,13 @@ mod lock;
 mod log;
 mod open;
 mod options;
+mod policy;
 mod provider;
 mod rows;
 mod scan;
 mod seen;
 mod shared;
+mod tables;
 mod terms;
 
 pub use compact::Compacted;
@@ -42,4 +46,6 @@ pub use error::LakeError;
 pub use follow::{Committed, Subscription};
 pub use lake::{Appended, Lake, TableStatistics};
 pub use options::LakeOptions;
+pub use policy::Policy;
 pub use scan::ROWS;
+pub use tables::TableChange;

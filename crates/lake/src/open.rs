@@ -1,13 +1,15 @@
 //! Opening: what the Delta logs say, then what the write-ahead log has beyond it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use taffrail_schema::{Schema, stored_schema};
+use taffrail_schema::{Schema, TableDef, stored_schema};
 
+use crate::catalog::Catalog;
 use crate::consumers::Consumers;
 use crate::delta::{DataFile, DeltaTable, Loaded};
 use crate::disk::Disk;
@@ -32,22 +34,32 @@ pub(crate) async fn load_tables(directory: &Path, schema: &Schema, mend: bool) -
     let mut tables = Vec::new();
     let mut loaded = Vec::new();
     for (id, definition) in schema.tables().enumerate() {
-        let folder = directory.join("tables").join(&definition.name);
-        let mut delta = DeltaTable::new(&definition.name, &folder);
-        if mend {
-            delta.mend()?;
-        }
-        loaded.push(delta.load(definition).await?);
-        delta.check(definition)?;
-        tables.push(Arc::new(Table {
-            id,
-            definition: definition.clone(),
-            schema: stored_schema(definition),
-            directory: std::path::absolute(&folder).map_err(LakeError::io("resolve", &folder))?,
-            delta: tokio::sync::Mutex::new(delta),
-        }));
+        let (table, files) = load_table(directory, definition, mend).await?;
+        let made = schema.is_made(&definition.name);
+        tables.push(Arc::new(Table { id, made, ..table }));
+        loaded.push(files);
     }
     Ok((tables, loaded))
+}
+
+/// One table with its Delta log.
+pub(crate) async fn load_table(directory: &Path, definition: &TableDef, mend: bool) -> Result<(Table, Loaded), LakeError> {
+    let folder = directory.join("tables").join(&definition.name);
+    let mut delta = DeltaTable::new(&definition.name, &folder);
+    if mend {
+        delta.mend()?;
+    }
+    let loaded = delta.load(definition).await?;
+    delta.check(definition)?;
+    let table = Table {
+        id: 0,
+        made: true,
+        definition: definition.clone(),
+        schema: stored_schema(definition),
+        directory: std::path::absolute(&folder).map_err(LakeError::io("resolve", &folder))?,
+        delta: Arc::new(tokio::sync::Mutex::new(delta)),
+    };
+    Ok((table, loaded))
 }
 
 /// Reads everything. With `repair` (the one writer) a torn tail is cut; without, it is left out.
@@ -57,18 +69,20 @@ pub(crate) async fn open(
     schema: &Schema,
     options: LakeOptions,
     consumers: &Consumers,
+    catalog: &Catalog,
     repair: bool,
 ) -> Result<Opened, LakeError> {
     let (tables, loaded) = load_tables(directory, schema, repair).await?;
     let log = directory.join("log");
     let disk = Arc::clone(disk);
     let known = tables.clone();
+    let dropped = catalog.get().dropped;
     let flushed: Vec<u64> = loaded.iter().map(|loaded| loaded.position).collect();
     let files: Vec<_> = loaded.into_iter().map(|loaded| Arc::new(loaded.files)).collect();
     let highest = flushed.iter().copied().chain(consumers.fastest()).max().unwrap_or_default();
     let (mut replay, segments) = blocking("reading the log", move || {
         let mut segments = Segments::list(disk, &log)?;
-        let replay = Replay::run(&mut segments, &known, &flushed, repair)?;
+        let replay = Replay::run(&mut segments, &known, &flushed, &dropped, repair)?;
         Ok((replay, segments))
     })
     .await?;
@@ -105,14 +119,20 @@ struct Replay {
 }
 
 impl Replay {
-    fn run(segments: &mut Segments, tables: &[Arc<Table>], flushed: &[u64], repair: bool) -> Result<Replay, LakeError> {
+    fn run(
+        segments: &mut Segments,
+        tables: &[Arc<Table>],
+        flushed: &[u64],
+        dropped: &BTreeMap<String, u64>,
+        repair: bool,
+    ) -> Result<Replay, LakeError> {
         let mut replay = Replay {
             tables: tables.iter().map(|_| TableState::default()).collect(),
             position: 0,
             tail: None,
         };
         let Recovered { position, tail } = recover(segments, repair, |position, payload, path, offset| {
-            replay.entry(position, payload, path, offset, tables, flushed)
+            replay.entry(position, payload, (path, offset), tables, flushed, dropped)
         })?;
         replay.position = position;
         replay.tail = tail;
@@ -123,13 +143,16 @@ impl Replay {
         &mut self,
         position: u64,
         payload: &[u8],
-        path: &Path,
-        offset: u64,
+        (path, offset): (&Path, u64),
         tables: &[Arc<Table>],
         flushed: &[u64],
+        dropped: &BTreeMap<String, u64>,
     ) -> Result<(), LakeError> {
         let index = |name: &str| tables.iter().position(|table| table.name() == name);
-        let wanted = |name: &str| index(name).is_none_or(|id| flushed.get(id).is_none_or(|flushed| position > *flushed));
+        let wanted = |name: &str| {
+            dropped.get(name).is_none_or(|dropped| position > *dropped)
+                && index(name).is_none_or(|id| flushed.get(id).is_none_or(|flushed| position > *flushed))
+        };
         let parts = decode_payload(payload, wanted).map_err(|message| LakeError::Corrupt {
             path: path.to_owned(),
             offset,

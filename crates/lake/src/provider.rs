@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::stats::Precision;
-use datafusion::common::{Column, ColumnStatistics, Result, ScalarValue, Statistics, ToDFSchema};
+use datafusion::common::{Column, ColumnStatistics, DataFusionError, Result, ScalarValue, Statistics, ToDFSchema};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
@@ -149,7 +149,10 @@ impl TableProvider for LakeTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let (files, hot) = self.shared.snapshot(self.table.id);
+        let (files, hot) = self
+            .shared
+            .snapshot_as(&self.table)
+            .map_err(|error| DataFusionError::External(Box::new(error)))?;
         let schema = Arc::clone(&self.table.schema).to_dfschema()?;
         let predicates = split_conjunction_owned(conjunction(filters.iter().cloned()).unwrap_or_else(|| lit(true)))
             .into_iter()

@@ -6,7 +6,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, St
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, SchemaRef};
 use taffrail_kql::Type;
-use taffrail_schema::{TableDef, stored_type};
+use taffrail_schema::{TIME, TableDef, stored_type};
 
 use crate::error::LakeError;
 
@@ -39,24 +39,46 @@ fn compact_column(column: &ArrayRef) -> ArrayRef {
     }
 }
 
-/// Checks an append: the columns of the table, by name and in order. Kinds of strings are converted.
-pub(crate) fn accept(table: &TableDef, schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, LakeError> {
+/// Checks an append: the columns of the table, by name and in order. Kinds of strings are converted. Of a table that `changes` some
+/// may be missing; they are empty then.
+pub(crate) fn accept(table: &TableDef, schema: &SchemaRef, batch: &RecordBatch, changes: bool) -> Result<RecordBatch, LakeError> {
     let refuse = |message: String| LakeError::Batch {
         table: table.name.clone(),
         message,
     };
-    if batch.num_columns() != table.columns.len() {
-        return Err(refuse(format!(
-            "{} columns, the table has {}",
-            batch.num_columns(),
-            table.columns.len()
-        )));
+    let same = batch.num_columns() == table.columns.len()
+        && table
+            .columns
+            .iter()
+            .zip(batch.schema().fields())
+            .all(|(column, field)| column.name == *field.name());
+    if !same && !changes {
+        if batch.num_columns() != table.columns.len() {
+            return Err(refuse(format!(
+                "{} columns, the table has {}",
+                batch.num_columns(),
+                table.columns.len()
+            )));
+        }
+        let schema_of = batch.schema();
+        let mut pairs = table.columns.iter().zip(schema_of.fields());
+        let other = pairs.find(|(column, field)| column.name != *field.name());
+        return Err(refuse(other.map_or_else(String::new, |(column, field)| {
+            format!("column {} where the table has {}", field.name(), column.name)
+        })));
+    }
+    if !same {
+        // Rows made under a definition that had fewer columns, or had them in another order: the table was changed meanwhile.
+        let schema_of = batch.schema();
+        let stranger = schema_of.fields().iter().find(|field| table.column(field.name()).is_none());
+        return match stranger {
+            Some(field) => Err(refuse(format!("a column {}, which the table does not have", field.name()))),
+            None if batch.column_by_name(TIME).is_none() => Err(refuse(format!("no column {TIME}"))),
+            None => adapt(table, schema, batch),
+        };
     }
     let mut columns = Vec::with_capacity(table.columns.len());
-    for ((definition, field), column) in table.columns.iter().zip(batch.schema().fields()).zip(batch.columns()) {
-        if *field.name() != definition.name {
-            return Err(refuse(format!("column {} where the table has {}", field.name(), definition.name)));
-        }
+    for (definition, column) in table.columns.iter().zip(batch.columns()) {
         columns.push(stored(table, &definition.name, definition.ty, column)?);
     }
     build(table, schema, columns, batch.num_rows())

@@ -15,9 +15,10 @@ use tokio::sync::{Notify, broadcast};
 
 use crate::columns::ColumnCache;
 use crate::delta::{DataFile, DeltaTable};
+use crate::error::LakeError;
 use crate::log::Segments;
 use crate::options::LakeOptions;
-use crate::rows::merge;
+use crate::rows::{adapt, merge};
 use crate::seen::KeyHasher;
 
 /// Batches in memory grow together up to this many rows.
@@ -26,16 +27,18 @@ const MERGED_ROWS: usize = 8192;
 /// Index of a table.
 pub(crate) type TableId = usize;
 
-/// A table, fixed while the lake is open.
+/// A table under one definition. When that changes there is a new one in its place, with the same `id`, folder and Delta log.
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) id: TableId,
     pub(crate) definition: TableDef,
+    /// Made at run time: it may change
+    pub(crate) made: bool,
     pub(crate) schema: SchemaRef,
     /// Where its files are
     pub(crate) directory: PathBuf,
     /// Its Delta log; held by whoever changes the table's files
-    pub(crate) delta: tokio::sync::Mutex<DeltaTable>,
+    pub(crate) delta: Arc<tokio::sync::Mutex<DeltaTable>>,
 }
 
 impl Table {
@@ -53,6 +56,13 @@ pub(crate) struct Hot {
     pub(crate) last: u64,
     pub(crate) batch: RecordBatch,
     pub(crate) bytes: u64,
+}
+
+/// The tables of now. Ids are never given twice; a table that was dropped is left in its place and has no name any more.
+#[derive(Debug, Default)]
+struct Tables {
+    all: Vec<Arc<Table>>,
+    ids: BTreeMap<String, TableId>,
 }
 
 /// The changing part of a table.
@@ -126,8 +136,8 @@ pub(crate) struct Append {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) options: LakeOptions,
-    pub(crate) tables: Vec<Arc<Table>>,
-    pub(crate) ids: BTreeMap<String, TableId>,
+    /// Taken after `state` where both are
+    tables: RwLock<Tables>,
     pub(crate) hasher: KeyHasher,
     pub(crate) state: RwLock<State>,
     pub(crate) segments: Mutex<Segments>,
@@ -160,8 +170,10 @@ impl Shared {
         let (committed, _) = broadcast::channel(256);
         let unflushed = state.unflushed();
         Shared {
-            ids: tables.iter().map(|table| (table.name().to_owned(), table.id)).collect(),
-            tables,
+            tables: RwLock::new(Tables {
+                ids: tables.iter().map(|table| (table.name().to_owned(), table.id)).collect(),
+                all: tables,
+            }),
             hasher: KeyHasher::new(),
             durable: AtomicU64::new(state.position),
             state: RwLock::new(state),
@@ -178,12 +190,78 @@ impl Shared {
         }
     }
 
-    pub(crate) fn table(&self, name: &str) -> Option<&Arc<Table>> {
-        self.tables.get(*self.ids.get(name)?)
+    /// The table of that name.
+    pub(crate) fn table(&self, name: &str) -> Option<Arc<Table>> {
+        let tables = self.tables.read();
+        tables.all.get(*tables.ids.get(name)?).cloned()
     }
 
-    pub(crate) fn name(&self, id: TableId) -> &str {
-        self.tables.get(id).map_or("", |table| table.name())
+    /// The table with that id, as it is now or was when it was dropped.
+    pub(crate) fn table_by_id(&self, id: TableId) -> Option<Arc<Table>> {
+        self.tables.read().all.get(id).cloned()
+    }
+
+    /// All tables that there are.
+    pub(crate) fn tables(&self) -> Vec<Arc<Table>> {
+        let tables = self.tables.read();
+        tables.ids.values().filter_map(|id| tables.all.get(*id)).cloned().collect()
+    }
+
+    pub(crate) fn name(&self, id: TableId) -> String {
+        self.table_by_id(id).map_or_else(String::new, |table| table.name().to_owned())
+    }
+
+    /// Adds a table that has no files and no rows yet, or has these files.
+    pub(crate) fn add_table(&self, make: impl FnOnce(TableId) -> Table, files: Vec<Arc<DataFile>>) {
+        let mut state = self.state.write();
+        let mut tables = self.tables.write();
+        let id = tables.all.len();
+        let table = Arc::new(make(id));
+        tables.ids.insert(table.name().to_owned(), id);
+        tables.all.push(table);
+        state.tables.push(TableState {
+            files: Arc::new(files),
+            ..TableState::default()
+        });
+    }
+
+    /// Puts a table with another definition in the place of the one with the same id; its rows in memory are made to fit.
+    pub(crate) fn change_table(&self, table: Table) -> Result<(), LakeError> {
+        let mut state = self.state.write();
+        let mut tables = self.tables.write();
+        if let Some(current) = state.tables.get_mut(table.id) {
+            let mut hot = Vec::with_capacity(current.hot.len());
+            for old in &current.hot {
+                let batch = adapt(&table.definition, &table.schema, &old.batch)?;
+                hot.push(Arc::new(Hot {
+                    position: old.position,
+                    last: old.last,
+                    bytes: batch.get_array_memory_size() as u64,
+                    batch,
+                }));
+            }
+            current.hot_bytes = hot.iter().map(|hot| hot.bytes).sum();
+            current.hot = hot;
+            current.version += 1;
+        }
+        if let Some(place) = tables.all.get_mut(table.id) {
+            *place = Arc::new(table);
+        }
+        Ok(())
+    }
+
+    /// Forgets a table with its rows; what is on its way to it goes nowhere.
+    pub(crate) fn drop_table(&self, table: &Table) {
+        let mut state = self.state.write();
+        let mut tables = self.tables.write();
+        tables.ids.remove(table.name());
+        if let Some(current) = state.tables.get_mut(table.id) {
+            let version = current.version;
+            *current = TableState {
+                version: version + 1,
+                ..TableState::default()
+            };
+        }
     }
 
     /// Last position known to be on disk.
@@ -236,12 +314,13 @@ impl Shared {
             let mut state = self.state.write();
             for append in &appends {
                 for (id, batch) in &append.parts {
-                    let Some(table) = state.tables.get_mut(*id) else {
+                    let Some((table, name, batch)) = self.fitting(&mut state, *id, batch) else {
                         continue;
                     };
-                    table.push(append.position, batch.clone());
+                    let rows = batch.num_rows() as u64;
+                    table.push(append.position, batch);
                     full |= table.hot_bytes >= self.options.flush_bytes as u64;
-                    counter!("taffrail_lake_appended_rows_total", "table" => self.name(*id).to_owned()).increment(batch.num_rows() as u64);
+                    counter!("taffrail_lake_appended_rows_total", "table" => name).increment(rows);
                 }
             }
             unflushed = state.unflushed();
@@ -260,6 +339,23 @@ impl Shared {
         if full || unflushed > self.options.unflushed_limit {
             self.flush_wanted.notify_one();
         }
+    }
+
+    /// Where rows of a table go, under its definition of now: it may have changed while they were on their way. Nowhere when it
+    /// was dropped.
+    fn fitting<'a>(&self, state: &'a mut State, id: TableId, batch: &RecordBatch) -> Option<(&'a mut TableState, String, RecordBatch)> {
+        let tables = self.tables.read();
+        let table = tables.all.get(id)?;
+        if !tables.ids.get(table.name()).is_some_and(|known| *known == id) {
+            return None;
+        }
+        let batch = if Arc::ptr_eq(&batch.schema(), &table.schema) {
+            batch.clone()
+        } else {
+            // Cannot fail for columns that were accepted: they are there with the same types, or not at all.
+            adapt(&table.definition, &table.schema, batch).ok()?
+        };
+        Some((state.tables.get_mut(id)?, table.name().to_owned(), batch))
     }
 
     /// The rows of a table to be written to files, and the position they reach; `None` when there are none. They stay as they
@@ -286,7 +382,7 @@ impl Shared {
                 table.hot_bytes = table.hot.iter().map(|hot| hot.bytes).sum();
                 table.hot_since = (!table.hot.is_empty()).then(Instant::now);
             }
-            gauge!("taffrail_lake_files", "table" => self.name(id).to_owned()).set(table.files.len() as f64);
+            gauge!("taffrail_lake_files", "table" => self.name(id)).set(table.files.len() as f64);
         }
         let unflushed = state.unflushed();
         self.unflushed.store(unflushed, Ordering::Release);
@@ -302,6 +398,23 @@ impl Shared {
             Some(table) => (Arc::clone(&table.files), table.hot.clone()),
             None => Default::default(),
         }
+    }
+
+    /// The same for a query that was planned over `table`: rows in memory have its columns, also when it was changed since.
+    pub(crate) fn snapshot_as(&self, table: &Table) -> Result<(Arc<Vec<Arc<DataFile>>>, Vec<Arc<Hot>>), LakeError> {
+        let (files, mut hot) = self.snapshot(table.id);
+        for one in &mut hot {
+            if one.batch.schema() != table.schema {
+                let batch = adapt(&table.definition, &table.schema, &one.batch)?;
+                *one = Arc::new(Hot {
+                    position: one.position,
+                    last: one.last,
+                    bytes: one.bytes,
+                    batch,
+                });
+            }
+        }
+        Ok((files, hot))
     }
 
     /// Appends from now on.

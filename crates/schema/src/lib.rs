@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod kusto;
+mod made;
 mod stored;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use taffrail_kql::bound::PathStep;
 use taffrail_kql::catalog::{Entity, PathColumn};
 
 pub use kusto::{KustoSchema, KustoSchemaError, show};
+pub use made::{MOST_COLUMNS, check_made, made_table, with_columns};
 pub use stored::{DECIMAL_PRECISION, DECIMAL_SCALE, stored_schema, stored_type};
 
 /// Name of the column every stored table has: when the row arrived (Azure Monitor's standard column). `ingestion_time()` reads it.
@@ -179,6 +181,7 @@ pub struct Schema {
     tables: BTreeMap<String, TableDef>,
     views: BTreeMap<String, ViewDef>,
     functions: BTreeMap<String, FunctionDef>,
+    made: made::Made,
 }
 
 /// Why a schema cannot be loaded.
@@ -265,14 +268,38 @@ impl Schema {
         self.tables.insert(table.name.clone(), table);
     }
 
-    /// The stored table of that name.
-    pub fn table(&self, name: &str) -> Option<&TableDef> {
-        self.tables.get(name)
+    /// Makes a table, or gives one that was made other columns, for everybody who has this schema. It is not kept: whoever
+    /// stores its rows does that.
+    ///
+    /// # Errors
+    /// When it contradicts itself, or the name is that of a built-in table, view or function.
+    pub fn make(&self, table: TableDef) -> Result<(), SchemaError> {
+        check_made(&table)?;
+        self.check_free(&table.name, &format!("table {}", table.name))?;
+        self.made.put(table);
+        Ok(())
     }
 
-    /// Stored tables by name.
+    /// Takes away a table that was made.
+    pub fn unmake(&self, name: &str) {
+        if self.made.get(name).is_some() {
+            self.made.drop(name);
+        }
+    }
+
+    /// Whether the table was made, and is not one of the built-in ones.
+    pub fn is_made(&self, name: &str) -> bool {
+        !self.tables.contains_key(name) && self.made.get(name).is_some()
+    }
+
+    /// The stored table of that name.
+    pub fn table(&self, name: &str) -> Option<&TableDef> {
+        self.tables.get(name).or_else(|| self.made.get(name))
+    }
+
+    /// Stored tables: the built-in ones by name, then those that were made.
     pub fn tables(&self) -> impl Iterator<Item = &TableDef> {
-        self.tables.values()
+        self.tables.values().chain(self.made.tables().into_values())
     }
 
     /// Views by name.
@@ -288,7 +315,7 @@ impl Schema {
 
 impl taffrail_kql::catalog::Schema for Schema {
     fn entity(&self, name: &str) -> Option<Entity> {
-        if let Some(table) = self.tables.get(name) {
+        if let Some(table) = self.table(name) {
             return Some(Entity::Table {
                 columns: table.columns.iter().map(|column| (column.name.clone(), column.ty)).collect(),
             });
@@ -303,7 +330,7 @@ impl taffrail_kql::catalog::Schema for Schema {
     }
 
     fn path_column(&self, table: &str, column: &str, path: &[PathStep]) -> Option<PathColumn> {
-        self.tables.get(table)?.path_column(column, path)
+        self.table(table)?.path_column(column, path)
     }
 
     fn names(&self) -> Vec<String> {
@@ -311,7 +338,9 @@ impl taffrail_kql::catalog::Schema for Schema {
             .keys()
             .chain(self.views.keys())
             .chain(self.functions.keys())
-            .cloned()
+            .map(String::as_str)
+            .chain(self.made.tables().into_keys())
+            .map(str::to_owned)
             .collect()
     }
 }

@@ -191,9 +191,8 @@ impl Writer {
                             return None;
                         }
                     };
-                    if let Some(table) = self.shared.tables.get(part.table) {
-                        counter!("taffrail_lake_duplicate_rows_total", "table" => table.name().to_owned()).increment((rows - kept) as u64);
-                    }
+                    let name = self.shared.name(part.table);
+                    counter!("taffrail_lake_duplicate_rows_total", "table" => name).increment((rows - kept) as u64);
                 }
             }
             stored += batch.num_rows() as u64;
@@ -238,7 +237,8 @@ impl Writer {
     }
 
     fn encode(&self, parts: &[(TableId, RecordBatch)]) -> Result<Vec<u8>, String> {
-        encode_payload(parts.iter().map(|(table, batch)| (self.shared.name(*table), batch)))
+        let names: Vec<String> = parts.iter().map(|(table, _)| self.shared.name(*table)).collect();
+        encode_payload(names.iter().map(String::as_str).zip(parts.iter().map(|(_, batch)| batch)))
     }
 
     fn forget(&mut self, keys: &[(TableId, Vec<u128>)]) {

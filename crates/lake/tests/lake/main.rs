@@ -9,3 +9,4 @@ mod log;
 mod rows;
 mod scans;
 mod support;
+mod tables;

@@ -78,8 +78,8 @@ const entity = createRoute({
 const hunting = createRoute({
   getParentRoute: () => app,
   path: '/hunting',
-  validateSearch: (raw): { id?: string; search?: string; tactic?: string; found?: 'yes' } =>
-    dropEmpty({ id: text(raw['id']), search: text(raw['search']), tactic: text(raw['tactic']), found: oneOf(raw['found'], ['yes'] as const) }),
+  validateSearch: (raw): { tab?: 'bookmarks' | 'live'; tag?: string; q?: string; id?: string; search?: string; tactic?: string; found?: 'yes' } =>
+    dropEmpty({ tab: oneOf(raw['tab'], ['bookmarks', 'live'] as const), tag: text(raw['tag']), q: text(raw['q']), id: text(raw['id']), search: text(raw['search']), tactic: text(raw['tactic']), found: oneOf(raw['found'], ['yes'] as const) }),
   component: lazyRouteComponent(() => import('./pages/hunting/Hunting'), 'Hunting'),
 });
 
@@ -148,6 +148,26 @@ const rules = createRoute({
   component: lazyRouteComponent(() => import('./pages/rules/Rules'), 'Rules'),
 });
 
+const ruleNew = createRoute({
+  getParentRoute: () => app,
+  path: '/rules/new',
+  validateSearch: (raw): { q?: string; name?: string; from?: string } => dropEmpty({ q: text(raw['q']), name: text(raw['name']), from: text(raw['from']) }),
+  component: lazyRouteComponent(() => import('./pages/rules/Wizard'), 'Wizard'),
+});
+
+const intelligence = createRoute({
+  getParentRoute: () => app,
+  path: '/intelligence',
+  validateSearch: (raw): { tab?: 'indicators' | 'matches'; id?: string; search?: string } => dropEmpty({ tab: oneOf(raw['tab'], ['indicators', 'matches'] as const), id: text(raw['id']), search: text(raw['search']) }),
+  component: lazyRouteComponent(() => import('./pages/intelligence/Intelligence'), 'Intelligence'),
+});
+
+const automation = createRoute({
+  getParentRoute: () => app,
+  path: '/automation',
+  component: lazyRouteComponent(() => import('./pages/automation/Automation'), 'Automation'),
+});
+
 const rule = createRoute({
   getParentRoute: () => app,
   path: '/rules/$id',
@@ -169,12 +189,23 @@ const settingsHome = createRoute({
 const account = createRoute({ getParentRoute: () => settings, path: 'account', component: lazyRouteComponent(() => import('./pages/settings/Account'), 'Account') });
 const users = createRoute({ getParentRoute: () => settings, path: 'users', component: lazyRouteComponent(() => import('./pages/settings/Users'), 'Users') });
 const tokens = createRoute({ getParentRoute: () => settings, path: 'tokens', component: lazyRouteComponent(() => import('./pages/settings/Tokens'), 'Tokens') });
+const roles = createRoute({ getParentRoute: () => settings, path: 'roles', component: lazyRouteComponent(() => import('./pages/settings/Roles'), 'Roles') });
+const data = createRoute({ getParentRoute: () => settings, path: 'data', component: lazyRouteComponent(() => import('./pages/settings/Data'), 'Data') });
+const trail = createRoute({
+  getParentRoute: () => settings,
+  path: 'trail',
+  validateSearch: (raw): { who?: string; kind?: string; search?: string; page?: number } => {
+    const page = Number(text(raw['page']));
+    return dropEmpty({ who: text(raw['who']), kind: text(raw['kind']), search: text(raw['search']), page: Number.isInteger(page) && page > 1 ? page : undefined });
+  },
+  component: lazyRouteComponent(() => import('./pages/settings/Trail'), 'Trail'),
+});
 const about = createRoute({ getParentRoute: () => settings, path: 'about', component: lazyRouteComponent(() => import('./pages/settings/About'), 'About') });
 
 export const router = createRouter({
   routeTree: root.addChildren([
     signIn,
-    app.addChildren([home, attack, entities, entity, hunting, workbooks, workbook, sources, incidents, incident, logs, rules, rule, settings.addChildren([settingsHome, account, users, tokens, about])]),
+    app.addChildren([home, attack, entities, entity, hunting, workbooks, workbook, sources, incidents, incident, logs, rules, ruleNew, rule, intelligence, automation, settings.addChildren([settingsHome, account, users, roles, tokens, data, trail, about])]),
   ]),
   parseSearch: (search) => parseSearch(search),
   stringifySearch,

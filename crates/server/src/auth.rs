@@ -1,7 +1,7 @@
 //! Who asks, and what they may do.
 //!
-//! A handler names the role it needs by taking [`Reader`], [`Responder`] or [`Administrator`]; without one of them nobody
-//! is asked who they are, so a test walks all routes to see that each is guarded.
+//! A handler names the role it needs by taking [`Reader`], [`Responder`], [`Contributor`] or [`Administrator`]; without one
+//! of them nobody is asked who they are, so a test walks all routes to see that each is guarded.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -212,6 +212,10 @@ guard!(
 guard!(
     /// Somebody who may work on incidents.
     Responder
+);
+guard!(
+    /// Somebody who may change what everybody works with.
+    Contributor
 );
 guard!(
     /// Somebody who may manage users and tokens.

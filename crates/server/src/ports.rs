@@ -164,6 +164,8 @@ pub struct FunctionInfo {
 pub trait Queries: Send + Sync + 'static {
     /// Runs a query. Dropping the future stops it.
     async fn query(&self, text: &str, request: &Request) -> Result<Answer, Failure>;
+    /// Runs a query and gives its answer as a Parquet file.
+    async fn parquet(&self, text: &str, request: &Request) -> Result<Vec<u8>, Failure>;
     /// Errors and warnings of a text, without running it.
     fn check(&self, text: &str) -> Vec<Diagnostic>;
     /// What could stand at a byte offset.
@@ -217,9 +219,13 @@ pub struct Shipped {
 }
 
 /// Has the documents that are shipped, or laid beside them by configuration.
+#[async_trait]
 pub trait Library: Send + Sync + 'static {
-    /// Those of a kind (`workbooks`, `hunting`, `sources`), by id.
+    /// Those of a kind (`workbooks`, `hunting`, `sources`, `watchlists`), by id.
     fn documents(&self, kind: &str) -> Vec<Shipped>;
+
+    /// What people keep of this kind has changed: for whoever works with it (queries read watchlists).
+    async fn changed(&self, _kind: &str) {}
 }
 
 /// What a table holds.
@@ -241,6 +247,12 @@ pub struct TableStatistics {
 /// Where rows are kept.
 #[async_trait]
 pub trait Storage: Send + Sync + 'static {
+    /// Appends rows to a table; members of a row that are no columns are left out. Durable when it returns.
+    ///
+    /// # Errors
+    /// In words, when there is no such table, a value does not fit its column, or they cannot be written.
+    async fn append(&self, table: &str, rows: Vec<serde_json::Map<String, Json>>) -> Result<u64, String>;
+
     /// What there is.
     ///
     /// # Errors

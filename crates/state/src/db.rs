@@ -23,6 +23,7 @@ pub type Transaction = sqlx::Transaction<'static, Database>;
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("../migrations/0001_initial.sql")),
     (2, "documents", include_str!("../migrations/0002_documents.sql")),
+    (10, "tasks", include_str!("../migrations/0010_tasks.sql")),
 ];
 const READERS: u32 = 4;
 

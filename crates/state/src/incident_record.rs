@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::activity::{Note, SYSTEM, note};
 use crate::alerts::{Alert, Entity};
 use crate::db::Connection;
-use crate::incidents::{COLUMNS, Incident, Status, incident_in, note_differences, read, reopen, search_text, subject};
+use crate::incidents::{COLUMNS, Incident, Severity, Status, incident_in, note_differences, read, reopen, search_text, subject};
 use crate::{State, StateError, secret, time};
 
 /// Most alerts in one incident (as Sentinel has it); the next opens another.
@@ -72,6 +72,33 @@ pub struct IncidentChange {
     pub change: Change,
 }
 
+/// An incident that a person opens.
+#[derive(Debug, Clone, Copy)]
+pub struct NewIncident<'a> {
+    /// Title
+    pub title: &'a str,
+    /// What it is about, in Markdown
+    pub description: &'a str,
+    /// Severity
+    pub severity: Severity,
+    /// What was found
+    pub findings: &'a [Alert],
+}
+
+async fn unknown(connection: &mut Connection, id: &str) -> Result<(), StateError> {
+    let known: Option<i64> = sqlx::query_scalar("SELECT incident FROM alerts WHERE id = $1")
+        .bind(id)
+        .fetch_optional(connection)
+        .await?;
+    match known {
+        Some(number) => Err(StateError::Exists {
+            what: "finding",
+            name: format!("{id}, in incident {number}"),
+        }),
+        None => Ok(()),
+    }
+}
+
 fn add_new<T: PartialEq + Clone>(into: &mut Vec<T>, from: &[T], most: usize) {
     for item in from {
         if into.len() < most && !into.contains(item) {
@@ -99,7 +126,10 @@ fn absorb(incident: &mut Incident, alert: &Alert) {
     add_entities(&mut incident.entities, &alert.entities);
     add_new(&mut incident.tactics, &alert.tactics, usize::MAX);
     add_new(&mut incident.techniques, &alert.techniques, usize::MAX);
-    add_new(&mut incident.rules, std::slice::from_ref(&alert.rule), usize::MAX);
+    // What a person found comes from no rule.
+    if !alert.rule.is_empty() {
+        add_new(&mut incident.rules, std::slice::from_ref(&alert.rule), usize::MAX);
+    }
 }
 
 fn open(number: i64, alert: &Alert, now: DateTime<Utc>) -> Incident {
@@ -255,9 +285,7 @@ async fn record(connection: &mut Connection, alert: &Alert, grouping: &Grouping,
             (after, Change::Updated)
         }
         None => {
-            let number: i64 = sqlx::query_scalar("UPDATE counters SET value = value + 1 WHERE name = 'incident' RETURNING value")
-                .fetch_one(&mut *connection)
-                .await?;
+            let number = next_number(connection).await?;
             let incident = open(number, alert, now);
             store(connection, &incident, &key, true).await?;
             let created = Note {
@@ -268,12 +296,20 @@ async fn record(connection: &mut Connection, alert: &Alert, grouping: &Grouping,
             (incident, Change::Created)
         }
     };
+    keep_alert(connection, incident.number, alert, SYSTEM, now).await?;
+    Ok(IncidentChange {
+        number: incident.number,
+        change,
+    })
+}
+
+async fn keep_alert(connection: &mut Connection, number: i64, alert: &Alert, who: &str, now: DateTime<Utc>) -> Result<(), StateError> {
     sqlx::query(
         "INSERT INTO alerts (id, incident, rule, severity, first_activity, last_activity, created_at, body) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(&alert.id)
-    .bind(incident.number)
+    .bind(number)
     .bind(&alert.rule)
     .bind(alert.severity.rank())
     .bind(time::text(alert.first_activity))
@@ -282,18 +318,21 @@ async fn record(connection: &mut Connection, alert: &Alert, grouping: &Grouping,
     .bind(json(alert, "alert")?)
     .execute(&mut *connection)
     .await?;
-    store_parts(connection, incident.number, alert).await?;
+    store_parts(connection, number, alert).await?;
     let added = Note {
         action: "alert added",
         field: Some("alert"),
         to: Some(&alert.title),
         ..Note::default()
     };
-    note(connection, &subject(incident.number), SYSTEM, now, added).await?;
-    Ok(IncidentChange {
-        number: incident.number,
-        change,
-    })
+    note(connection, &subject(number), who, now, added).await
+}
+
+async fn next_number(connection: &mut Connection) -> Result<i64, StateError> {
+    let number = sqlx::query_scalar("UPDATE counters SET value = value + 1 WHERE name = 'incident' RETURNING value")
+        .fetch_one(connection)
+        .await?;
+    Ok(number)
 }
 
 impl State {
@@ -320,6 +359,72 @@ impl State {
         }
         transaction.commit().await?;
         Ok(changes)
+    }
+
+    /// Opens an incident that a person makes of what they found: at least one finding, each kept as an alert of no rule.
+    ///
+    /// # Errors
+    /// When there is no finding, one is in an incident already, or the database fails.
+    pub async fn open_incident(&self, new: &NewIncident<'_>, who: &str, now: DateTime<Utc>) -> Result<Incident, StateError> {
+        let title = new.title.trim();
+        if title.is_empty() || title.len() > 500 {
+            return Err(StateError::invalid("title", "a title has 1 to 500 bytes"));
+        }
+        let Some((first, others)) = new.findings.split_first() else {
+            return Err(StateError::invalid("findings", "an incident needs at least one finding"));
+        };
+        let mut transaction = self.begin().await?;
+        for finding in new.findings {
+            unknown(&mut transaction, &finding.id).await?;
+        }
+        let number = next_number(&mut transaction).await?;
+        let mut incident = open(number, first, now);
+        for finding in others {
+            absorb(&mut incident, finding);
+        }
+        title.clone_into(&mut incident.title);
+        new.description.trim().clone_into(&mut incident.description);
+        incident.severity = new.severity;
+        store(&mut transaction, &incident, &Grouping::none().key(), true).await?;
+        let created = Note {
+            action: "created",
+            ..Note::default()
+        };
+        note(&mut transaction, &subject(number), who, now, created).await?;
+        for finding in new.findings {
+            keep_alert(&mut transaction, number, finding, who, now).await?;
+        }
+        transaction.commit().await?;
+        Ok(incident)
+    }
+
+    /// Adds what a person found to an incident.
+    ///
+    /// # Errors
+    /// When there is no such incident, it is full, or the finding is in an incident already.
+    pub async fn add_finding(&self, number: i64, finding: &Alert, who: &str, now: DateTime<Utc>) -> Result<Incident, StateError> {
+        let mut transaction = self.begin().await?;
+        let before = incident_in(&mut transaction, number).await?;
+        if before.alert_count >= MAX_ALERTS {
+            return Err(StateError::invalid(
+                "finding",
+                format!("an incident holds at most {MAX_ALERTS} alerts"),
+            ));
+        }
+        unknown(&mut transaction, &finding.id).await?;
+        let mut after = before.clone();
+        absorb(&mut after, finding);
+        // People decide how bad an incident is; a finding does not change it behind their back.
+        after.severity = before.severity;
+        after.updated_at = now;
+        let grouping: String = sqlx::query_scalar("SELECT grouping FROM incidents WHERE number = $1")
+            .bind(number)
+            .fetch_one(&mut *transaction)
+            .await?;
+        store(&mut transaction, &after, &grouping, false).await?;
+        keep_alert(&mut transaction, number, finding, who, now).await?;
+        transaction.commit().await?;
+        Ok(after)
     }
 
     /// Removes an incident with its alerts and comments; its number is not used again.

@@ -15,7 +15,7 @@ use crate::db::{Connection, Row};
 use crate::{State, StateError, time};
 
 pub use crate::incident_list::{Facets, Filter, Order, Page, Sort};
-pub use crate::incident_record::{Change, Grouping, IncidentChange, MAX_ALERTS};
+pub use crate::incident_record::{Change, Grouping, IncidentChange, MAX_ALERTS, NewIncident};
 
 /// How bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]

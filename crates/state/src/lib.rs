@@ -1,4 +1,4 @@
-//! What people change: users, sessions, tokens, incidents with their alerts and comments, and what the rules remember.
+//! What people change: users, sessions, tokens, incidents with their alerts, tasks and comments, and what the rules remember.
 //!
 //! One module per aggregate; each adds its functions to [`State`]. Time is an argument of every function that needs it, so
 //! that the caller's clock decides. Knows nothing of HTTP, queries or where rows are stored.
@@ -30,10 +30,12 @@ pub mod rules;
 mod secret;
 pub mod sessions;
 pub mod settings;
+pub mod tasks;
 #[cfg(test)]
 mod tests;
 mod time;
 pub mod tokens;
+pub mod trail;
 pub mod users;
 
 use std::path::Path;

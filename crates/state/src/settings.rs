@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use crate::activity::{Note, SYSTEM, note};
 use crate::{State, StateError, time};
 
 impl State {
@@ -29,6 +30,7 @@ impl State {
     /// # Errors
     /// When the database fails.
     pub async fn set_setting(&self, name: &str, value: &Value, who: &str, now: DateTime<Utc>) -> Result<(), StateError> {
+        let mut transaction = self.begin().await?;
         sqlx::query(
             "INSERT INTO settings (name, value, updated_at, updated_by) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at, \
@@ -38,8 +40,20 @@ impl State {
         .bind(value.to_string())
         .bind(time::text(now))
         .bind(who)
-        .execute(&self.writer)
+        .execute(&mut *transaction)
         .await?;
+        let text = value.to_string();
+        let changed = Note {
+            action: "changed",
+            field: Some("value"),
+            from: None,
+            to: Some(&text),
+        };
+        // What the software remembers for itself is nobody's action.
+        if who != SYSTEM {
+            note(&mut transaction, &format!("setting/{name}"), who, now, changed).await?;
+        }
+        transaction.commit().await?;
         Ok(())
     }
 }

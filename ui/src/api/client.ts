@@ -48,6 +48,20 @@ interface Options {
 }
 
 export async function request<T>(path: string, options: Options = {}): Promise<T> {
+  const answer = await send(path, options);
+  if (answer.status === 204) return undefined as T;
+  const text = await answer.text();
+  return (text === '' ? undefined : parse(text, answer.status)) as T;
+}
+
+/** An answer that is a file. */
+export async function requestFile(path: string, options: Options = {}): Promise<Blob> {
+  const answer = await send(path, { ...options, headers: { Accept: '*/*', ...options.headers } });
+  return answer.blob();
+}
+
+/** Gives answers that say yes; any other is an error. */
+async function send(path: string, options: Options): Promise<Response> {
   const method = options.method ?? 'GET';
   const headers: Record<string, string> = { Accept: 'application/json', ...options.headers };
   if (options.body !== undefined) headers['Content-Type'] = 'application/json';
@@ -65,10 +79,8 @@ export async function request<T>(path: string, options: Options = {}): Promise<T
     if (cause instanceof DOMException && cause.name === 'AbortError') throw cause;
     throw new ApiError(0, 'Unreachable', 'The server does not answer. Check that Taffrail is running and that this machine reaches it.');
   }
-  if (answer.status === 204) return undefined as T;
-  const text = await answer.text();
-  if (answer.ok) return (text === '' ? undefined : parse(text, answer.status)) as T;
-  const error = toError(answer, text);
+  if (answer.ok) return answer;
+  const error = toError(answer, await answer.text());
   // A wrong present password is a 401 too, and no reason to leave.
   if (answer.status === 401 && error.code !== 'WrongPassword' && !path.endsWith('/session')) signedOut();
   throw error;

@@ -1,9 +1,9 @@
-// Workbooks, hunting queries, sources, saved queries and views.
+// Workbooks, hunting queries, sources, watchlists, saved queries, bookmarks and views.
 import { queryOptions, useMutation, useQueryClient } from '@tanstack/react-query';
 import { request } from './client';
 import type { LibraryItem } from './types';
 
-export type LibraryKind = 'workbooks' | 'hunting' | 'sources' | 'queries' | 'views';
+export type LibraryKind = 'workbooks' | 'hunting' | 'sources' | 'queries' | 'views' | 'watchlists' | 'bookmarks';
 
 export const libraryQuery = <Body = unknown>(kind: LibraryKind) =>
   queryOptions({

@@ -139,6 +139,14 @@ export type Completion = {
   label: string;
 };
 
+/** What a gigabyte costs, for the pages that show cost. */
+export type CostSetting = {
+  /** `EUR`, `USD`, … */
+  currency: string;
+  /** Of a gibibyte on disk for a month */
+  perGibMonth: number;
+};
+
 /** Name and password. */
 export type Credentials = {
   password: string;
@@ -199,6 +207,14 @@ export type EvidenceColumn = {
   type: string;
 };
 
+/** A query whose answer is to be a file. */
+export type ExportRequest = {
+  /** KQL */
+  query: string;
+  /** ISO 8601 duration or interval */
+  timespan?: string | null;
+};
+
 /** How many there are of each value, under the filter's other fields. */
 export type Facets = {
   /** By owner, most first; the empty name: nobody */
@@ -211,6 +227,32 @@ export type Facets = {
   tactic: Record<string, number>;
   /** By ATT&CK technique, most first */
   technique: Record<string, number>;
+};
+
+/** Something that somebody found. */
+export type Finding = {
+  /** Cluster */
+  cluster?: string;
+  /** What it is about */
+  entities?: Entity[];
+  /** Rows */
+  evidence?: Evidence;
+  /** Time of the first event */
+  firstActivity: string;
+  /** The same for the same finding (the id of a bookmark), so that it is in one incident only */
+  id: string;
+  /** Time of the last event */
+  lastActivity: string;
+  /** Why it matters, in Markdown */
+  note?: string;
+  /** The query that found it */
+  query?: string;
+  /** ATT&CK tactics */
+  tactics?: string[];
+  /** ATT&CK techniques */
+  techniques?: string[];
+  /** What it is */
+  title: string;
 };
 
 /** A replacement that mends the text. */
@@ -254,6 +296,19 @@ export type HistoryEntry = {
   query: string;
   /** Rows it gave; none when it failed */
   rows?: number | null;
+};
+
+/** What was taken in. */
+export type ImportAnswer = {
+  /** Rows written */
+  stored: number;
+};
+
+/** Indicators to be taken in. */
+export type ImportRequest = {
+  indicators: Indicator[];
+  /** Where they come from: the name of a feed */
+  source: string;
 };
 
 /** An incident. */
@@ -305,6 +360,7 @@ export type IncidentDetails = Incident & {
   activity: Activity[];
   alerts: Alert[];
   comments: Comment[];
+  tasks: Task[];
 };
 
 /** Changes; what is left out stays. */
@@ -318,6 +374,36 @@ export type IncidentPatch = {
   status?: Status | null;
   title?: string | null;
 };
+
+/** An incident to be opened. */
+export type IncidentRequest = {
+  /** In Markdown */
+  description?: string;
+  /** At least one */
+  findings: Finding[];
+  severity: Severity;
+  title: string;
+};
+
+/** An indicator. */
+export type Indicator = {
+  /** 0 to 100 */
+  confidence?: number;
+  /** Why it is bad */
+  description?: string;
+  kind: IndicatorKind;
+  /** Takes one back that came before */
+  revoked?: boolean;
+  /** Words to find it by */
+  tags?: string[];
+  /** Until when it is good; 90 days when left out */
+  validUntil?: string | null;
+  /** What to look for */
+  value: string;
+};
+
+/** What an indicator is. */
+export type IndicatorKind = "ipv4" | "ipv6" | "domain" | "url" | "sha256" | "image";
 
 /** A query or command. */
 export type KustoBody = {
@@ -552,6 +638,40 @@ export type TableView = {
   rows: unknown[][];
 };
 
+/** A task. */
+export type Task = {
+  /** When */
+  createdAt: string;
+  /** Who wrote it */
+  createdBy: string;
+  /** How, in Markdown */
+  description: string;
+  /** When; none: it is still to be done */
+  doneAt?: string | null;
+  /** Who did it */
+  doneBy?: string | null;
+  /** Identifier */
+  id: string;
+  /** What to do */
+  title: string;
+};
+
+/** Changes; what is left out stays. */
+export type TaskPatch = {
+  description?: string | null;
+  /** Whether it is done */
+  done?: boolean | null;
+  title?: string | null;
+};
+
+/** A task to be written down. */
+export type TaskRequest = {
+  /** How, in Markdown */
+  description?: string;
+  /** What to do */
+  title: string;
+};
+
 /** A token, without its secret. */
 export type Token = Scope & {
   /** When */
@@ -580,6 +700,38 @@ export type TokenRequest = Scope & {
 export type TokenWithText = Token & {
   /** `tfr_…` */
   token: string;
+};
+
+/** One action. */
+export type TrailEntry = {
+  /** What was done */
+  action: string;
+  /** When */
+  at: string;
+  /** Which field */
+  field?: string | null;
+  /** Its value before */
+  from?: string | null;
+  /** Identifier; later ones are greater */
+  id: string;
+  /** What it was done to: `incident/12`, `user/ann`, `token/ID`, `workbooks/ID`, `session/ann`, … */
+  subject: string;
+  /** Its value now */
+  to?: string | null;
+  /** Who: a user's name, or `token/NAME` */
+  who: string;
+};
+
+/** A part of the trail. */
+export type TrailPage = {
+  /** Newest first */
+  items: TrailEntry[];
+  /** Kinds of things that something was done to */
+  kinds: string[];
+  /** Who did something, of all there is */
+  people: string[];
+  /** How many there are */
+  total: number;
 };
 
 /** A user. */
@@ -630,17 +782,23 @@ export type Value = unknown;
 
 /** Every path with its methods. */
 export interface Paths {
+  "/api/v1/activity": "GET";
   "/api/v1/events": "GET";
   "/api/v1/health": "GET";
   "/api/v1/history": "GET";
-  "/api/v1/incidents": "GET";
+  "/api/v1/incidents": "GET" | "POST";
   "/api/v1/incidents/{number}": "GET" | "PATCH";
   "/api/v1/incidents/{number}/comments": "POST";
+  "/api/v1/incidents/{number}/findings": "POST";
+  "/api/v1/incidents/{number}/tasks": "POST";
+  "/api/v1/incidents/{number}/tasks/{id}": "DELETE" | "PATCH";
+  "/api/v1/indicators": "POST";
   "/api/v1/library/{kind}": "GET";
   "/api/v1/library/{kind}/{id}": "PUT" | "DELETE";
   "/api/v1/openapi.json": "GET";
   "/api/v1/query/check": "POST";
   "/api/v1/query/complete": "POST";
+  "/api/v1/query/export": "POST";
   "/api/v1/rules": "GET";
   "/api/v1/rules/{id}": "GET";
   "/api/v1/schema": "GET";
@@ -648,6 +806,8 @@ export interface Paths {
   "/api/v1/session/all": "GET";
   "/api/v1/session/all/{id}": "DELETE";
   "/api/v1/session/password": "POST";
+  "/api/v1/settings": "GET";
+  "/api/v1/settings/{name}": "PUT";
   "/api/v1/tables/compact": "POST";
   "/api/v1/tokens": "GET" | "POST";
   "/api/v1/tokens/{id}": "DELETE";

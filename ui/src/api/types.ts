@@ -2,7 +2,7 @@
 // open: values that are any JSON, and documents whose form depends on their kind.
 import type * as S from './schema';
 
-export type { Activity, Comment, HistoryEntry, Role, Severity, Status, TableStatistics, Token, Health, Place } from './schema';
+export type { Activity, Comment, HistoryEntry, Role, Severity, Status, TableStatistics, Task, Token, TrailEntry, Health, Place } from './schema';
 
 /** A cell of a query result, or any other JSON value. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
@@ -20,7 +20,7 @@ type May = 'owner' | 'classification' | 'classificationReason' | 'classification
 export type Incident = Filled<Omit<S.Incident, 'entities'>, May> & { entities: Entity[] };
 export type Evidence = { columns: ResultColumn[]; rows: Json[][] };
 export type Alert = Omit<S.Alert, 'entities' | 'evidence' | 'customDetails' | 'remediation'> & { entities: Entity[]; evidence: Evidence; customDetails: Record<string, Json>; remediation: string[] };
-export type IncidentDetail = Incident & { alerts: Alert[]; comments: S.Comment[]; activity: S.Activity[] };
+export type IncidentDetail = Incident & { alerts: Alert[]; tasks: S.Task[]; comments: S.Comment[]; activity: S.Activity[] };
 export type Facets = Record<string, Record<string, number>>;
 export type IncidentPage = Omit<S.Page, 'items' | 'facets'> & { items: Incident[]; facets: Facets };
 export type IncidentChange = Omit<S.IncidentPatch, 'classification' | 'classificationReason'> & { classification?: string | null; classificationReason?: string | null };

@@ -1,4 +1,5 @@
 // A few rows as a plain table: times in the reader's zone, names of entities as links.
+import { Bookmark } from 'lucide-react';
 import { useState } from 'react';
 import type { Answer } from '../api/kql';
 import { list, text } from '../api/kql';
@@ -14,7 +15,7 @@ const PART = 50;
 const SEVERITY = /^(High|Medium|Low|Informational)$/;
 const STATUS = /^(New|Active|Closed)$/;
 
-export function RowsTable({ answer, limit = PART, onRow }: { answer: Answer; limit?: number; onRow?: (row: Json[]) => void }) {
+export function RowsTable({ answer, limit = PART, onRow, onBookmark }: { answer: Answer; limit?: number; onRow?: (row: Json[]) => void; onBookmark?: (row: Json[]) => void }) {
   const [shown, setShown] = useState(limit);
   const { columns, rows } = answer;
   return (
@@ -22,6 +23,7 @@ export function RowsTable({ answer, limit = PART, onRow }: { answer: Answer; lim
       <table className="table rows">
         <thead>
           <tr>
+            {onBookmark && <th aria-label="Bookmark" style={{ width: 32 }} />}
             {columns.map((column) => (
               <th key={column.name} style={isRight(column) ? { textAlign: 'right' } : undefined}>
                 {column.name}
@@ -32,6 +34,13 @@ export function RowsTable({ answer, limit = PART, onRow }: { answer: Answer; lim
         <tbody>
           {rows.slice(0, shown).map((row, i) => (
             <tr key={i} onClick={onRow === undefined ? undefined : () => onRow(row)}>
+              {onBookmark && (
+                <td style={{ padding: '0 2px' }}>
+                  <button type="button" className="button quiet small square" aria-label={`Bookmark row ${i + 1}`} title="Bookmark the row" onClick={() => onBookmark(row)}>
+                    <Bookmark className="icon small" />
+                  </button>
+                </td>
+              )}
               {columns.map((column, at) => (
                 <td key={column.name} className={isRight(column) ? 'number' : undefined} style={isRight(column) ? { textAlign: 'right' } : undefined}>
                   <Cell column={column} value={row[at] ?? null} row={row} columns={columns} />

@@ -1,7 +1,7 @@
 // The frame of every page: navigation, palette, help, live connection.
 import { useQuery } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate, useRouter } from '@tanstack/react-router';
-import { BookOpenText, Compass, Crosshair, Database, Fingerprint, KeyRound, LayoutDashboard, LibraryBig, Keyboard, LogOut, Monitor, Moon, PanelLeftClose, PanelLeftOpen, Search, Settings, ShieldAlert, Sun, Swords, TriangleAlert, User } from 'lucide-react';
+import { BookOpenText, Compass, Crosshair, Database, Fingerprint, KeyRound, LayoutDashboard, LibraryBig, Keyboard, LogOut, Monitor, Moon, PanelLeftClose, PanelLeftOpen, Radar, Search, Settings, ShieldAlert, Sun, Swords, TriangleAlert, User, Workflow } from 'lucide-react';
 import { useEffect, useRef, useState } from 'react';
 import { connect, useIncidentEvents, useLive } from '../api/events';
 import { incidentsQuery, queryClient, signOut } from '../api/queries';
@@ -14,7 +14,7 @@ import { Palette } from './Palette';
 import { ErrorNotice, Menu, Tip } from './ui';
 import { notifyError } from './toast';
 
-const PAGES: { to: '/' | '/incidents' | '/entities' | '/logs' | '/hunting' | '/workbooks' | '/rules' | '/attack' | '/sources' | '/settings'; label: string; icon: typeof Search; search: { status?: string[] }; exact?: boolean }[] = [
+const PAGES: { to: '/' | '/incidents' | '/entities' | '/logs' | '/hunting' | '/workbooks' | '/rules' | '/attack' | '/intelligence' | '/automation' | '/sources' | '/settings'; label: string; icon: typeof Search; search: { status?: string[] }; exact?: boolean }[] = [
   { to: '/', label: 'Overview', icon: LayoutDashboard, search: {}, exact: true },
   { to: '/incidents', label: 'Incidents', icon: ShieldAlert, search: { status: ['New', 'Active'] } },
   { to: '/entities', label: 'Entities', icon: Fingerprint, search: {} },
@@ -23,6 +23,8 @@ const PAGES: { to: '/' | '/incidents' | '/entities' | '/logs' | '/hunting' | '/w
   { to: '/workbooks', label: 'Workbooks', icon: LibraryBig, search: {} },
   { to: '/rules', label: 'Rules', icon: BookOpenText, search: {} },
   { to: '/attack', label: 'ATT&CK', icon: Swords, search: {} },
+  { to: '/intelligence', label: 'Intelligence', icon: Radar, search: {} },
+  { to: '/automation', label: 'Automation', icon: Workflow, search: {} },
   { to: '/sources', label: 'Sources', icon: Database, search: {} },
   { to: '/settings', label: 'Settings', icon: Settings, search: {} },
 ];

@@ -24,9 +24,11 @@ export function toJson(columns: ResultColumn[], rows: Json[][]): string {
 }
 
 /** Hands a text to the browser as a download. */
-export function download(name: string, type: string, text: string): void {
+export const download = (name: string, type: string, text: string): void => downloadBlob(name, new Blob([text], { type }));
+
+export function downloadBlob(name: string, blob: Blob): void {
   const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([text], { type }));
+  link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);

@@ -76,7 +76,11 @@ const PATIENCE: Duration = Duration::from_secs(15);
     (status = 200, description = "What was merged", body = Compaction),
     (status = 202, description = "It takes longer, and goes on"),
     (status = 500, description = "Files cannot be written", body = ErrorAnswer)))]
-pub(crate) async fn compact(State(context): State<Context>, _: Administrator) -> Result<Response, ApiError> {
+pub(crate) async fn compact(State(context): State<Context>, Administrator(who): Administrator) -> Result<Response, ApiError> {
+    let state = &context.app.state;
+    state
+        .record_action(&who.name, "lake/tables", "compacted", None, context.now())
+        .await?;
     let storage = Arc::clone(&context.app.storage);
     let work = tokio::spawn(async move {
         let done = storage.compact().await;

@@ -11,6 +11,7 @@ use taffrail_state::comments::Comment;
 use taffrail_state::incidents::{
     Change, Classification, Filter, Incident, IncidentChange, IncidentUpdate, Order, Page, Reason, Severity, Sort, Status, subject,
 };
+use taffrail_state::tasks::Task;
 
 use crate::app::Context;
 use crate::auth::{Reader, Responder};
@@ -24,6 +25,7 @@ pub(crate) struct IncidentDetails {
     #[serde(flatten)]
     incident: Incident,
     alerts: Vec<Alert>,
+    tasks: Vec<Task>,
     comments: Vec<Comment>,
     activity: Vec<Activity>,
 }
@@ -65,13 +67,13 @@ struct ListRequest {
     offset: i64,
 }
 
-fn whole(name: &str, value: &str) -> Result<i64, ApiError> {
+pub(crate) fn whole(name: &str, value: &str) -> Result<i64, ApiError> {
     value
         .parse()
         .map_err(|_| ApiError::bad_request(format!("{name}: {value:?} is no whole number")))
 }
 
-fn moment(name: &str, value: &str) -> Result<DateTime<Utc>, ApiError> {
+pub(crate) fn moment(name: &str, value: &str) -> Result<DateTime<Utc>, ApiError> {
     DateTime::parse_from_rfc3339(value)
         .map(|at| at.with_timezone(&Utc))
         .map_err(|_| ApiError::bad_request(format!("{name}: {value:?} is no time; write it like 2026-01-02T03:04:05Z")))
@@ -114,16 +116,13 @@ fn list_request(query: &str) -> Result<ListRequest, ApiError> {
     Ok(request)
 }
 
-fn number(text: &str) -> Result<i64, ApiError> {
+pub(crate) fn number(text: &str) -> Result<i64, ApiError> {
     text.parse()
         .map_err(|_| ApiError::not_found(format!("there is no incident {text}")))
 }
 
-fn announce(context: &Context, number: i64) {
-    let change = IncidentChange {
-        number,
-        change: Change::Updated,
-    };
+pub(crate) fn announce(context: &Context, number: i64, change: Change) {
+    let change = IncidentChange { number, change };
     // Nobody listening is fine.
     let _ = context.app.changes.send(change);
 }
@@ -158,7 +157,7 @@ pub(crate) async fn list(State(context): State<Context>, _: Reader, RawQuery(que
     Ok(Json(page))
 }
 
-/// An incident with alerts, comments and activity.
+/// An incident with alerts, tasks, comments and activity.
 #[utoipa::path(get, path = "/api/v1/incidents/{number}", tag = "incidents",
     params(("number" = i64, Path, description = "Incident number")),
     responses(
@@ -170,6 +169,7 @@ pub(crate) async fn show(State(context): State<Context>, _: Reader, Path(text): 
     Ok(Json(IncidentDetails {
         incident: state.incident(number).await?,
         alerts: state.alerts(number).await?,
+        tasks: state.tasks(number).await?,
         comments: state.comments(number).await?,
         activity: state.activity(&subject(number)).await?,
     }))
@@ -200,7 +200,7 @@ pub(crate) async fn change(
         classification_comment: patch.classification_comment,
     };
     let incident = context.app.state.update_incident(number, &update, &who.name, context.now()).await?;
-    announce(&context, number);
+    announce(&context, number, Change::Updated);
     Ok(Json(incident))
 }
 
@@ -220,6 +220,6 @@ pub(crate) async fn comment(
     let number = number(&text)?;
     let state = &context.app.state;
     let comment = state.add_comment(number, &who.name, &given.message, context.now()).await?;
-    announce(&context, number);
+    announce(&context, number, Change::Updated);
     Ok((StatusCode::CREATED, Json(comment)))
 }

@@ -1,4 +1,4 @@
-//! The library: workbooks, hunting queries, sources, saved queries and views of the queue.
+//! The library: workbooks, hunting queries, sources, watchlists, saved queries, bookmarks and views of the queue.
 //!
 //! What is shipped comes from files; what people keep lies over it under the same id, so that a changed workbook can be
 //! taken back to what was shipped.
@@ -17,13 +17,16 @@ use crate::auth::{Principal, Reader};
 use crate::error::{ApiError, Body, ErrorAnswer};
 use crate::ports::Shipped;
 
-/// Kinds there are, and whether people may keep documents of them.
-const KINDS: [(&str, bool); 5] = [
-    ("workbooks", true),
-    ("hunting", true),
-    ("sources", false),
-    ("queries", true),
-    ("views", true),
+/// Kinds there are, and who may keep documents of them for everybody; nobody: they are files beside the server.
+const KINDS: [(&str, Option<Role>); 7] = [
+    ("workbooks", Some(Role::Contributor)),
+    ("hunting", Some(Role::Contributor)),
+    ("sources", None),
+    ("queries", Some(Role::Contributor)),
+    ("views", Some(Role::Contributor)),
+    ("watchlists", Some(Role::Contributor)),
+    // What somebody found while hunting is work on incidents.
+    ("bookmarks", Some(Role::Responder)),
 ];
 
 /// Where a document comes from.
@@ -78,10 +81,11 @@ pub(crate) struct LibraryChange {
     based_on: Option<DateTime<Utc>>,
 }
 
-fn known(kind: &str, to_change: bool) -> Result<(), ApiError> {
+/// Gives the role that may keep documents of the kind for everybody.
+fn known(kind: &str, to_change: bool) -> Result<Role, ApiError> {
     match KINDS.iter().find(|(name, _)| *name == kind) {
-        Some((_, true)) => Ok(()),
-        Some((_, false)) if !to_change => Ok(()),
+        Some((_, Some(role))) => Ok(*role),
+        Some((_, None)) if !to_change => Ok(Role::Administrator),
         Some(_) => Err(ApiError::bad_request(format!(
             "{kind} are files beside the server and cannot be changed here"
         ))),
@@ -138,19 +142,19 @@ async fn items(context: &Context, kind: &str, user: &str) -> Result<Vec<LibraryI
     Ok(items)
 }
 
-fn may_share(principal: &Principal) -> Result<(), ApiError> {
-    if principal.role >= Role::Contributor {
+fn may_share(principal: &Principal, needed: Role) -> Result<(), ApiError> {
+    if principal.role >= needed {
         return Ok(());
     }
     Err(ApiError::forbidden(format!(
-        "what everybody sees is changed by the role Contributor; {} has the role {}. Keep a copy for yourself instead",
+        "what everybody sees is changed by the role {needed}; {} has the role {}. Keep a copy for yourself instead",
         principal.name, principal.role
     )))
 }
 
 /// The documents of a kind that the caller sees.
 #[utoipa::path(get, path = "/api/v1/library/{kind}", tag = "library",
-    params(("kind" = String, Path, description = "`workbooks`, `hunting`, `sources`, `queries` or `views`")),
+    params(("kind" = String, Path, description = "`workbooks`, `hunting`, `sources`, `queries`, `views`, `watchlists` or `bookmarks`")),
     responses(
         (status = 200, description = "Shipped ones first", body = Vec<LibraryItem>),
         (status = 404, description = "No such kind", body = ErrorAnswer)))]
@@ -166,7 +170,7 @@ pub(crate) async fn list(
 /// Keeps a document, over a shipped one of the same id if there is one.
 #[utoipa::path(put, path = "/api/v1/library/{kind}/{id}", tag = "library", request_body = LibraryChange,
     params(
-        ("kind" = String, Path, description = "`workbooks`, `hunting`, `queries` or `views`"),
+        ("kind" = String, Path, description = "`workbooks`, `hunting`, `queries`, `views`, `watchlists` or `bookmarks`"),
         ("id" = String, Path, description = "Name in addresses: small letters, digits and -")),
     responses(
         (status = 200, description = "As it is now", body = LibraryItem),
@@ -179,7 +183,7 @@ pub(crate) async fn keep(
     Path((kind, id)): Path<(String, String)>,
     Body(given): Body<LibraryChange>,
 ) -> Result<Json<LibraryItem>, ApiError> {
-    known(&kind, true)?;
+    let needed = known(&kind, true)?;
     let state = &context.app.state;
     let is_shipped = context.app.library.documents(&kind).iter().any(|shipped| shipped.id == id);
     let before = state
@@ -189,7 +193,7 @@ pub(crate) async fn keep(
         .find(|document| document.id == id);
     // Making everybody's one's own would take it from the others.
     if given.shared || is_shipped || before.is_some_and(|document| document.owner.is_empty()) {
-        may_share(&who)?;
+        may_share(&who, needed)?;
     }
     if is_shipped && !given.shared {
         return Err(ApiError::bad_request(format!(
@@ -205,6 +209,7 @@ pub(crate) async fn keep(
         based_on: given.based_on,
     };
     let kept = state.keep_document(&new, &who.name, context.now()).await?;
+    context.app.library.changed(&kind).await;
     let origin = if is_shipped { Origin::Changed } else { Origin::Kept };
     Ok(Json(from_kept(kept, origin)))
 }
@@ -212,7 +217,7 @@ pub(crate) async fn keep(
 /// Removes a document that people keep; a shipped one is again as it was shipped.
 #[utoipa::path(delete, path = "/api/v1/library/{kind}/{id}", tag = "library",
     params(
-        ("kind" = String, Path, description = "`workbooks`, `hunting`, `queries` or `views`"),
+        ("kind" = String, Path, description = "`workbooks`, `hunting`, `queries`, `views`, `watchlists` or `bookmarks`"),
         ("id" = String, Path, description = "Name in addresses")),
     responses(
         (status = 204, description = "Removed"),
@@ -223,12 +228,13 @@ pub(crate) async fn remove(
     Reader(who): Reader,
     Path((kind, id)): Path<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
-    known(&kind, true)?;
+    let needed = known(&kind, true)?;
     let state = &context.app.state;
     let kept = state.documents(&kind, &who.name).await?;
     if kept.iter().any(|document| document.id == id && document.owner.is_empty()) {
-        may_share(&who)?;
+        may_share(&who, needed)?;
     }
     state.remove_document(&kind, &id, &who.name, context.now()).await?;
+    context.app.library.changed(&kind).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
+use taffrail_state::StateError;
 use taffrail_state::sessions::{NewSession, Session};
 use taffrail_state::users::{Role, User};
 
@@ -118,6 +119,18 @@ pub(crate) async fn sign_in(
     let signed_in = state.sign_in(&given.username, &given.password, &address, context.now()).await;
     let outcome = if signed_in.is_ok() { "ok" } else { "refused" };
     ::metrics::counter!("taffrail_sign_ins_total", "outcome" => outcome).increment(1);
+    // Refused ones are noted under the name that was given, which need not be anybody's; waiting ones not at all: who tries
+    // without end would fill the trail.
+    let action = match &signed_in {
+        Ok(_) => Some("signed in"),
+        Err(StateError::WrongPassword) => Some("sign-in refused"),
+        Err(_) => None,
+    };
+    if let Some(action) = action {
+        let subject = format!("session/{}", given.username);
+        let from = Some(("address", address.as_str()));
+        state.record_action(&given.username, &subject, action, from, context.now()).await?;
+    }
     begin(&context, signed_in?, &address, &headers).await
 }
 
@@ -135,7 +148,12 @@ pub(crate) async fn show(Reader(principal): Reader) -> Json<SessionAnswer> {
     (status = 401, description = "Not signed in", body = ErrorAnswer)))]
 pub(crate) async fn sign_out(State(context): State<Context>, Reader(principal): Reader) -> Result<Response, ApiError> {
     if let Via::Session { id, .. } = &principal.via {
-        context.app.state.end_session(&principal.name, id).await?;
+        let state = &context.app.state;
+        state.end_session(&principal.name, id).await?;
+        let subject = format!("session/{}", principal.name);
+        state
+            .record_action(&principal.name, &subject, "signed out", None, context.now())
+            .await?;
     }
     let mut response = StatusCode::NO_CONTENT.into_response();
     response.headers_mut().insert(header::SET_COOKIE, cookie(&context, "", 0)?);

@@ -7,18 +7,30 @@ mod kusto_request;
 pub(crate) mod log_analytics;
 mod render;
 mod rows;
-mod timespan;
+pub(crate) mod timespan;
 
 use std::time::Duration;
 
+use http::StatusCode;
 use taffrail_state::history::HistoryEntry;
 
 use crate::app::Context;
 use crate::auth::Principal;
+use crate::error::ApiError;
 use crate::ports::{Answer, Failure, Request};
 
 /// Longest query text.
 const LONGEST: usize = 1024 * 1024;
+
+/// What our own API says of a query that failed.
+pub(crate) fn refusal(failure: &Failure) -> ApiError {
+    let message = failure.to_string();
+    match failure {
+        Failure::Diagnostics(_) | Failure::Execution(_) => ApiError::bad_request(message),
+        Failure::Memory(_) => ApiError::new(StatusCode::BAD_REQUEST, "QueryLimitExceeded", message),
+        Failure::Timeout(_) => ApiError::new(StatusCode::GATEWAY_TIMEOUT, "GatewayTimeout", message),
+    }
+}
 
 /// How long a query may take, and whether it belongs into its user's history.
 #[derive(Debug, Clone, Copy)]

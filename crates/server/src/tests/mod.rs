@@ -6,6 +6,7 @@ mod incidents;
 mod library;
 mod protocols;
 mod serving;
+mod work;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -164,6 +165,10 @@ impl Queries for FakeQueries {
         }
     }
 
+    async fn parquet(&self, text: &str, request: &Request) -> Result<Vec<u8>, Failure> {
+        self.query(text, request).await.map(|_| b"PAR1".to_vec())
+    }
+
     fn check(&self, text: &str) -> Vec<Diagnostic> {
         match text.find("tak ") {
             Some(start) => {
@@ -235,10 +240,18 @@ impl Library for OneWorkbook {
 #[derive(Clone, Default)]
 struct FakeStorage {
     broken: Shared<bool>,
+    appended: Shared<Vec<Json>>,
 }
 
 #[async_trait]
 impl Storage for FakeStorage {
+    async fn append(&self, table: &str, rows: Vec<serde_json::Map<String, Json>>) -> Result<u64, String> {
+        let count = rows.len() as u64;
+        self.appended
+            .set(rows.into_iter().map(|row| json!({ "table": table, "row": row })).collect());
+        Ok(count)
+    }
+
     async fn statistics(&self) -> Result<Vec<TableStatistics>, String> {
         if self.broken.get() {
             return Err("the disk is full".to_owned());
@@ -292,6 +305,7 @@ pub struct World {
     pub changes: broadcast::Sender<taffrail_state::incidents::IncidentChange>,
     pub asked: Shared<Request>,
     pub broken: Shared<bool>,
+    pub appended: Shared<Vec<Json>>,
     pub now: Shared<Option<DateTime<Utc>>>,
     pub end: watch::Sender<bool>,
     _folder: tempfile::TempDir,
@@ -354,6 +368,7 @@ pub async fn app(folder: &tempfile::TempDir) -> (App, World) {
         changes,
         asked: queries.asked,
         broken: storage.broken,
+        appended: storage.appended,
         now,
         end,
         _folder: tempfile::tempdir().unwrap(),

@@ -17,6 +17,8 @@ use taffrail_server::ports::{
     Rules, Shipped, Storage, TableStatistics,
 };
 
+use super::watchlists::Watchlists;
+
 /// Queries on an engine.
 pub struct EngineQueries {
     /// The engine
@@ -72,15 +74,19 @@ fn request(request: &Request) -> QueryRequest {
     }
 }
 
+fn failure(error: QueryError) -> Failure {
+    match error {
+        QueryError::Diagnostics(diagnostics) => Failure::Diagnostics(diagnostics),
+        error @ QueryError::Timeout { .. } => Failure::Timeout(error.to_string()),
+        error @ QueryError::Memory { .. } => Failure::Memory(error.to_string()),
+        error => Failure::Execution(error.to_string()),
+    }
+}
+
 #[async_trait]
 impl Queries for EngineQueries {
     async fn query(&self, text: &str, asked: &Request) -> Result<Answer, Failure> {
-        let mut result = self.engine.query(text, &request(asked)).await.map_err(|error| match error {
-            QueryError::Diagnostics(diagnostics) => Failure::Diagnostics(diagnostics),
-            error @ QueryError::Timeout { .. } => Failure::Timeout(error.to_string()),
-            error @ QueryError::Memory { .. } => Failure::Memory(error.to_string()),
-            error => Failure::Execution(error.to_string()),
-        })?;
+        let mut result = self.engine.query(text, &request(asked)).await.map_err(failure)?;
         let further = std::mem::take(&mut result.further).into_iter().map(|table| AnswerTable {
             name: table.name.clone(),
             columns: columns(&table.columns),
@@ -110,6 +116,16 @@ impl Queries for EngineQueries {
             },
             rows: Box::new(ResultRows(result)),
         })
+    }
+
+    async fn parquet(&self, text: &str, asked: &Request) -> Result<Vec<u8>, Failure> {
+        let result = self.engine.query(text, &request(asked)).await.map_err(failure)?;
+        // Compressing takes a while; other requests must not wait for that.
+        let written = tokio::task::spawn_blocking(move || super::parquet::file(&result)).await;
+        let words = |error: String| Failure::Execution(format!("the answer cannot be written as Parquet: {error}"));
+        written
+            .map_err(|error| words(error.to_string()))?
+            .map_err(|error| words(error.to_string()))
     }
 
     fn check(&self, text: &str) -> Vec<Diagnostic> {
@@ -220,10 +236,24 @@ fn info(rule: &Rule) -> RuleInfo {
 pub struct ContentLibrary {
     /// Where they are
     pub content: Content,
+    /// Lists are functions there
+    pub watchlists: Watchlists,
 }
 
+#[async_trait]
 impl Library for ContentLibrary {
+    async fn changed(&self, kind: &str) {
+        if kind == "watchlists"
+            && let Err(error) = self.watchlists.reload().await
+        {
+            tracing::error!(%error, "changed watchlists cannot be read: queries still see those of before");
+        }
+    }
+
     fn documents(&self, kind: &str) -> Vec<Shipped> {
+        if kind == "watchlists" {
+            return self.watchlists.shipped.clone();
+        }
         let files = self.content.files(kind).unwrap_or_else(|error| {
             tracing::warn!(%error, kind, "shipped documents cannot be read");
             Vec::new()
@@ -253,10 +283,18 @@ fn shipped(file: &taffrail_content::File) -> Option<Shipped> {
 pub struct LakeStorage {
     /// The lake
     pub lake: Lake,
+    /// Its tables
+    pub schema: Arc<Schema>,
 }
 
 #[async_trait]
 impl Storage for LakeStorage {
+    async fn append(&self, table: &str, rows: Vec<Map<String, Json>>) -> Result<u64, String> {
+        let batch = super::rows::batch(&self.schema, table, rows).map_err(|error| format!("{error:#}"))?;
+        let appended = self.lake.append(vec![(table.to_owned(), batch)]).await;
+        appended.map(|done| done.stored as u64).map_err(|error| error.to_string())
+    }
+
     async fn statistics(&self) -> Result<Vec<TableStatistics>, String> {
         let tables = self.lake.statistics();
         Ok(tables

@@ -1,6 +1,10 @@
 //! `taffrail serve`: the all-in-one server. Here the rooms are wired together; what they do stands in their crates.
 
 mod adapters;
+mod parquet;
+mod rows;
+mod trail;
+mod watchlists;
 
 use std::future::Future;
 use std::path::Path;
@@ -13,6 +17,7 @@ use taffrail_detect::Detector;
 use taffrail_engine::{Engine, EngineOptions, TableSource};
 use taffrail_lake::{Lake, LakeOptions};
 use taffrail_receive::{Receiver, ReceiverOptions};
+use taffrail_schema::Schema;
 use taffrail_server::{App, Server, ServerOptions, TlsFiles};
 use taffrail_state::State;
 use taffrail_state::users::OneTimePassword;
@@ -87,6 +92,7 @@ pub struct Running {
     pub state: State,
     server: Server,
     lake: Lake,
+    schema: Arc<Schema>,
     detector: Detector,
     detects: bool,
     directory: String,
@@ -131,8 +137,14 @@ impl Running {
             result_cache: usize::try_from(config.query.result_cache.0).unwrap_or(usize::MAX),
             ..EngineOptions::default()
         };
+        let watchlists = watchlists::Watchlists {
+            schema: Arc::new(watchlists::LiveSchema::new(Arc::clone(&schema))),
+            state: state.clone(),
+            shipped: watchlists::shipped(&content, &schema),
+        };
+        watchlists.reload().await?;
         let engine = Engine::new(
-            Arc::clone(&schema) as Arc<dyn taffrail_kql::catalog::Schema>,
+            Arc::clone(&watchlists.schema) as Arc<dyn taffrail_kql::catalog::Schema>,
             Arc::clone(&source),
             engine_options,
         );
@@ -168,12 +180,15 @@ impl Running {
                 schema: Arc::clone(&schema),
             }),
             state: state.clone(),
-            schema,
+            schema: Arc::clone(&schema),
             rules: Arc::new(adapters::DetectorRules {
                 detector: detector.clone(),
             }),
-            library: Arc::new(adapters::ContentLibrary { content }),
-            storage: Arc::new(adapters::LakeStorage { lake: lake.clone() }),
+            library: Arc::new(adapters::ContentLibrary { content, watchlists }),
+            storage: Arc::new(adapters::LakeStorage {
+                lake: lake.clone(),
+                schema: Arc::clone(&schema),
+            }),
             ingest: taffrail_receive::router(receiver),
             changes: detector.changes(),
             clock: taffrail_server::system_clock(),
@@ -192,6 +207,7 @@ impl Running {
             state,
             server,
             lake,
+            schema,
             detector,
             detects: config.detection.enabled,
             directory: config.data_dir.display().to_string(),
@@ -228,6 +244,8 @@ impl Running {
     /// When serving or detection failed, or the lake cannot be closed.
     pub async fn until(self, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
         let (ending, ended) = watch::channel(false);
+        let trail = trail::follow(self.state.clone(), self.lake.clone(), Arc::clone(&self.schema), ended.clone());
+        let trail = tokio::spawn(trail);
         let detector = self.detector.clone();
         let detects = self.detects;
         let detecting = tokio::spawn(async move {
@@ -257,6 +275,7 @@ impl Running {
             .await;
         let _ = ending.send(true);
         let detected = watched.await.context("detection was stopped")?;
+        trail.await.context("writing the trail was stopped")?;
         let closed = self.lake.close().await;
         self.state.close().await;
         served?;

@@ -1,12 +1,13 @@
 // Questions to the logs that no rule asks all the time: all at once, with what they find.
 import { useQueries, useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
-import { Crosshair, Play, Search, SquareArrowOutUpRight, Trash2, X } from 'lucide-react';
+import { BookOpenText, Crosshair, Play, Radio, Search, SquareArrowOutUpRight, Trash2, X } from 'lucide-react';
 import { useMemo, useRef, useState } from 'react';
 import { clusterTables, kqlQuery, number, useKql } from '../../api/kql';
 import { libraryQuery, useDiscard } from '../../api/library';
 import { schemaQuery } from '../../api/queries';
 import type { LibraryItem } from '../../api/types';
+import { BookmarkDialog, type ToKeep } from '../../components/BookmarkDialog';
 import { Techniques } from '../../components/marks';
 import { Asked, Spark } from '../../components/Panel';
 import { RowsTable } from '../../components/RowsTable';
@@ -20,6 +21,8 @@ import { Markdown, plainText } from '../../lib/markdown';
 import { course } from '../../lib/course';
 import { binFor, binSeconds, inCluster, rangeEnds, useScope } from '../../lib/scope';
 import { useMay } from '../../lib/session';
+import { Bookmarks } from './Bookmarks';
+import { Livestream } from './Livestream';
 
 interface Found {
   count: number | null;
@@ -29,11 +32,49 @@ interface Found {
   asking: boolean;
 }
 
+const DAY = 86_400_000;
 /** At most so many at once: the server has other work. */
 const AT_ONCE = 3;
 
+const TABS = [
+  [undefined, 'Queries'],
+  ['bookmarks', 'Bookmarks'],
+  ['live', 'Livestream'],
+] as const;
+
 export function Hunting() {
   useTitle('Hunting');
+  const { tab } = useSearch({ from: '/app/hunting' });
+  const { data: bookmarks } = useQuery(libraryQuery('bookmarks'));
+  const tabs = (
+    <nav className="tabs" aria-label="Parts of hunting" style={{ padding: '0 20px' }}>
+      {TABS.map(([id, label]) => (
+        <Link key={label} to="/hunting" search={{ tab: id }} className="tab" activeOptions={{ includeSearch: false }} aria-current={tab === id ? 'page' : undefined}>
+          {label}
+          {id === 'bookmarks' && (bookmarks?.length ?? 0) > 0 && <span className="count">{bookmarks?.length}</span>}
+        </Link>
+      ))}
+    </nav>
+  );
+  if (tab === undefined) return <Queries tabs={tabs} />;
+  return (
+    <>
+      <PageHead title="Hunting" />
+      {tabs}
+      <div className="column" style={{ flex: 1, minHeight: 0, paddingTop: 12, gap: 0 }}>
+        {tab === 'bookmarks' ? <Bookmarks /> : <Livestream />}
+      </div>
+    </>
+  );
+}
+
+/** The same time a day, or a whole number of days, before. */
+function dayBefore(ends: [number, number]): [number, number] {
+  const days = Math.max(1, Math.ceil((ends[1] - ends[0]) / DAY));
+  return [ends[0] - days * DAY, ends[1] - days * DAY];
+}
+
+function Queries({ tabs }: { tabs: React.ReactNode }) {
   const search = useSearch({ from: '/app/hunting' });
   const navigate = useNavigate({ from: '/hunting' });
   const scope = useScope();
@@ -47,12 +88,12 @@ export function Hunting() {
   const hunts = useMemo(() => (data ?? []).map((item) => readHunt(item.id, item.name, item.description, item.body)), [data]);
   const tactics = [...new Set(hunts.flatMap((hunt) => hunt.tactics))].sort();
   const clustered = (query: string): string => inCluster(query, scope.cluster, clusterTables(schema));
-  // The same length of time before this one, for the change.
+  // The same time yesterday, for the change.
   const earlier = useMemo(() => {
     const ends = rangeEnds(scope.range);
     if (ends === undefined) return null;
-    const [start, end] = ends;
-    return `${new Date(start - (end - start)).toISOString()}/${new Date(start).toISOString()}`;
+    const [start, end] = dayBefore(ends);
+    return `${new Date(start).toISOString()}/${new Date(end).toISOString()}`;
   }, [scope.range]);
   const ready = scope.cluster === undefined || schema !== undefined;
 
@@ -101,7 +142,8 @@ export function Hunting() {
           <Play className="icon small" /> Run {words.length > 0 || search.tactic !== undefined ? 'these' : 'all'}
         </button>
       </PageHead>
-      <div className="toolbar" style={{ padding: '0 20px 10px', minHeight: 0 }}>
+      {tabs}
+      <div className="toolbar" style={{ padding: '12px 20px 10px', minHeight: 0 }}>
         <div className="search">
           <Search className="icon" />
           <input ref={field} className="input" type="search" aria-label="Find a hunting query" placeholder="Name, description, technique" value={search.search ?? ''} onChange={(event) => set({ search: event.target.value || undefined })} />
@@ -206,7 +248,7 @@ export function Hunting() {
   );
 }
 
-/** How the results lie in time, and how many there were in the range before. */
+/** How the results lie in time, and how many there were at the same time yesterday. */
 function Course({ hunt, bin, count, earlier }: { hunt: Hunt; bin: string; count: number; earlier: string | null }) {
   const { range } = useScope();
   const asked = useKql(courseOf(hunt.query, bin));
@@ -217,7 +259,7 @@ function Course({ hunt, bin, count, earlier }: { hunt: Hunt; bin: string; count:
     <div className="row" style={{ gap: 8 }}>
       <div style={{ width: 84 }}>{asked.error === null && <Spark values={values} label="Results over the range" />}</div>
       {change !== null && (
-        <Tip text="Change against the range before">
+        <Tip text="Change since the same time yesterday (for longer ranges: since the days before them)">
           <span className="faint number" tabIndex={0}>
             {change > 0 ? `+${change}` : change === 0 ? '±0' : `−${-change}`}
           </span>
@@ -231,6 +273,7 @@ function Side({ hunt, item, onClose }: { hunt: Hunt; item: LibraryItem; onClose:
   const answer = useKql(`${hunt.query}\n| take 200`);
   const mayShare = useMay('Contributor');
   const discard = useDiscard('hunting');
+  const [toKeep, setToKeep] = useState<ToKeep | null>(null);
   return (
     <aside className="pane" aria-label={hunt.name}>
       <header>
@@ -244,6 +287,12 @@ function Side({ hunt, item, onClose }: { hunt: Hunt; item: LibraryItem; onClose:
         <div className="row wrap">
           <Link to="/logs" search={{ q: hunt.query }} className="button small">
             <SquareArrowOutUpRight className="icon small" /> Open in Logs
+          </Link>
+          <Link to="/hunting" search={{ tab: 'live', q: hunt.query }} className="button small">
+            <Radio className="icon small" /> Livestream
+          </Link>
+          <Link to="/rules/new" search={{ q: hunt.query, name: hunt.name }} className="button small">
+            <BookOpenText className="icon small" /> Make a rule
           </Link>
           {item.origin === 'kept' && (!item.shared || mayShare) && (
             <button type="button" className="button small danger" onClick={() => discard.mutate(hunt.id, { onSuccess: () => { notify('The query is gone'); onClose(); }, onError: notifyError })}>
@@ -259,13 +308,14 @@ function Side({ hunt, item, onClose }: { hunt: Hunt; item: LibraryItem; onClose:
       <section style={{ maxHeight: 420, minHeight: 120 }}>
         <h3>What it finds in this range</h3>
         <Asked data={answer.data} error={answer.error} pending={answer.isPending} retry={() => void answer.refetch()} empty="Nothing.">
-          {(found) => <RowsTable answer={found} />}
+          {(found) => <RowsTable answer={found} onBookmark={(row) => setToKeep({ query: hunt.query, columns: found.columns, rows: [row], tactics: hunt.tactics, techniques: hunt.techniques })} />}
         </Asked>
       </section>
       <section>
         <h3>Query</h3>
         <pre className="block kql" tabIndex={0}>{hunt.query}</pre>
       </section>
+      <BookmarkDialog what={toKeep} onClose={() => setToKeep(null)} />
     </aside>
   );
 }

@@ -1,4 +1,4 @@
-import { CircleDot, MessageSquare, Plus, UserRound, Zap } from 'lucide-react';
+import { CircleDot, ListChecks, MessageSquare, Plus, UserRound, Zap } from 'lucide-react';
 import type { Activity as Entry, Comment, IncidentDetail } from '../../api/types';
 import { Time } from '../../components/ui';
 import { Markdown } from '../../lib/markdown';
@@ -18,6 +18,11 @@ const FIELDS: Record<string, string> = {
 function sentence(entry: Entry): React.ReactNode {
   const { action, field, from, to } = entry;
   if (action === 'alert added') return <>added the alert <b>{to}</b></>;
+  if (action === 'task added') return <>put a task on the list: <b>{to}</b></>;
+  if (action === 'task done') return <>did the task <b>{to}</b></>;
+  if (action === 'task opened again') return <>opened the task again: <b>{to}</b></>;
+  if (action === 'task changed') return <>changed the task <b>{to}</b></>;
+  if (action === 'task removed') return <>took the task off the list: <b>{entry.from}</b></>;
   if (field !== null && field !== undefined && field !== '') {
     const name = FIELDS[field] ?? `the ${field}`;
     if (field === 'owner') return to ? <>gave it to <b>{to}</b></> : <>took the owner off</>;
@@ -31,6 +36,7 @@ function sentence(entry: Entry): React.ReactNode {
 function icon(entry: Entry): React.ReactNode {
   if (entry.field === 'owner') return <UserRound className="icon small" />;
   if (/alert/i.test(entry.action)) return <Zap className="icon small" />;
+  if (entry.field === 'task') return <ListChecks className="icon small" />;
   if (/creat/i.test(entry.action)) return <Plus className="icon small" />;
   return <CircleDot className="icon small" />;
 }

@@ -6,14 +6,18 @@ import { JsonTree } from '../../components/JsonTree';
 import { EntityChips, SeverityMark, Technique } from '../../components/marks';
 import { CopyButton, Time } from '../../components/ui';
 import { tacticName } from '../../lib/attack';
+import { useFocus } from '../../lib/focus';
 import { evidenceQuery } from '../../lib/kql';
 import { Markdown } from '../../lib/markdown';
 import { cellTime } from '../../lib/time';
 
 export function Alerts({ incident, open }: { incident: IncidentDetail; open?: string }) {
+  const focus = useFocus(incident);
+  const shown = incident.alerts.filter((alert) => alert.id === open || focus.concernsAlert(alert));
   return (
     <div className="column" style={{ gap: 12, maxWidth: 1400 }}>
-      {incident.alerts.map((alert, i) => (
+      {shown.length === 0 && <p className="muted">No alert is in this part of the incident.</p>}
+      {shown.map((alert, i) => (
         <AlertCard key={alert.id} alert={alert} initiallyOpen={open === undefined ? i === 0 : alert.id === open} scrollTo={alert.id === open} />
       ))}
     </div>
@@ -55,9 +59,13 @@ function AlertCard({ alert, initiallyOpen, scrollTo }: { alert: Alert; initially
               <Technique key={id} id={id} />
             ))}
             <span className="grow" />
-            <Link to="/rules/$id" params={{ id: alert.rule }}>
-              Rule: {alert.ruleName}
-            </Link>
+            {alert.rule === '' ? (
+              <span className="muted">found by a person</span>
+            ) : (
+              <Link to="/rules/$id" params={{ id: alert.rule }}>
+                Rule: {alert.ruleName}
+              </Link>
+            )}
           </div>
           {details.length > 0 && (
             <dl className="facts">
@@ -71,9 +79,10 @@ function AlertCard({ alert, initiallyOpen, scrollTo }: { alert: Alert; initially
           )}
           <h3>The events it rests on</h3>
           <EvidenceTable alert={alert} />
+          {alert.query !== '' && (
           <div className="row">
             <button type="button" className="button quiet small" aria-expanded={query} onClick={() => setQuery(!query)}>
-              {query ? <ChevronDown className="icon small" /> : <ChevronRight className="icon small" />} The rule's query
+              {query ? <ChevronDown className="icon small" /> : <ChevronRight className="icon small" />} The {alert.rule === '' ? '' : "rule's "}query
             </button>
             {query && <CopyButton text={alert.query} />}
             {query && (
@@ -82,6 +91,7 @@ function AlertCard({ alert, initiallyOpen, scrollTo }: { alert: Alert; initially
               </Link>
             )}
           </div>
+          )}
           {query && <pre className="block kql">{alert.query}</pre>}
         </div>
       )}

@@ -4,6 +4,8 @@ import type { Entity, IncidentDetail } from '../../api/types';
 import { AlertEntityLink } from '../../components/EntityLink';
 import { EntityIcon, SeverityMark } from '../../components/marks';
 import { entityFacts, entityKey, entityText } from '../../lib/entity';
+import { useFocus } from '../../lib/focus';
+import { entityNode } from '../../lib/graph';
 import { literal } from '../../lib/kql';
 
 /** The logs that mention an entity. */
@@ -14,10 +16,11 @@ function mentions(entity: Entity): string {
 }
 
 export function Entities({ incident }: { incident: IncidentDetail }) {
+  const focus = useFocus(incident);
   if (incident.entities.length === 0) return <p className="muted">The rules of this incident's alerts name no entities.</p>;
   return (
     <div className="entity-grid">
-      {incident.entities.map((entity) => {
+      {incident.entities.filter((entity) => !focus.isNarrowed || focus.concernsEntity(entity)).map((entity) => {
         const key = entityKey(entity);
         const alerts = incident.alerts.filter((alert) => alert.entities.some((e) => entityKey(e) === key));
         return (
@@ -49,6 +52,9 @@ export function Entities({ incident }: { incident: IncidentDetail }) {
               </div>
             )}
             <div className="row wrap" style={{ marginTop: 'auto' }}>
+              <button type="button" className="button small" aria-pressed={focus.selected === entityNode(entity)} onClick={() => focus.select(entityNode(entity))}>
+                Only this
+              </button>
               <Link className="button small" to="/logs" search={{ q: mentions(entity), t: 'all' }}>
                 <Search className="icon small" /> Its events
               </Link>

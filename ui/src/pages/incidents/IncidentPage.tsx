@@ -13,13 +13,14 @@ import { useNow, useTitle } from '../../lib/hooks';
 import { Activity } from './Activity';
 import { Alerts } from './Alerts';
 import { Entities } from './Entities';
+import { FocusBar } from './FocusBar';
 import { Investigate } from './Investigate';
 import { Overview } from './Overview';
 import { Triage, openFor, verdictLabel } from './actions';
 
 export function IncidentPage() {
   const params = useParams({ from: '/app/incidents/$number' });
-  const { tab = 'overview', alert } = useSearch({ from: '/app/incidents/$number' });
+  const { tab = 'overview', alert, sel, from, to } = useSearch({ from: '/app/incidents/$number' });
   const number = Number(params.number);
   const { data: incident, error, refetch } = useQuery({ ...incidentQuery(number), enabled: Number.isInteger(number) && number > 0 });
   const now = useNow();
@@ -105,9 +106,9 @@ export function IncidentPage() {
               key={id}
               to="/incidents/$number"
               params={params}
-              search={id === 'overview' ? {} : { tab: id }}
+              search={{ ...(id === 'overview' ? {} : { tab: id }), sel, from, to }}
               className="tab"
-              activeOptions={{ exact: true, includeSearch: true }}
+              activeOptions={{ exact: true, includeSearch: false }}
               aria-current={tab === id ? 'page' : undefined}
               replace
             >
@@ -118,6 +119,7 @@ export function IncidentPage() {
         </nav>
       </header>
       <div className="incident-body">
+        {(tab === 'overview' || tab === 'alerts' || tab === 'entities') && <FocusBar incident={incident} />}
         {tab === 'overview' && <Overview incident={incident} />}
         {tab === 'investigate' && <Investigate key={number} incident={incident} />}
         {tab === 'alerts' && <Alerts incident={incident} open={alert} />}

@@ -240,10 +240,17 @@ function Chosen({ incident, node, graph, onSelect, onFound }: ChosenProps) {
       {node.alert && (
         <>
           <span className="muted">
-            {absolute(node.alert.firstActivity)}, {node.alert.count} events, rule{' '}
-            <Link to="/rules/$id" params={{ id: node.alert.rule }}>
-              {node.alert.ruleName}
-            </Link>
+            {absolute(node.alert.firstActivity)}, {node.alert.count} events,{' '}
+            {node.alert.rule === '' ? (
+              'found by a person'
+            ) : (
+              <>
+                rule{' '}
+                <Link to="/rules/$id" params={{ id: node.alert.rule }}>
+                  {node.alert.ruleName}
+                </Link>
+              </>
+            )}
           </span>
           <Link to="/incidents/$number" params={{ number: String(incident.number) }} search={{ tab: 'alerts', alert: node.alert.id }} className="button small" style={{ alignSelf: 'flex-start' }}>
             Its evidence

@@ -1,19 +1,20 @@
 import { Link } from '@tanstack/react-router';
-import { Fragment, useMemo, useState } from 'react';
+import { Fragment, useState } from 'react';
 import type { IncidentDetail } from '../../api/types';
 import { EntityChip, EntityChips, SeverityMark } from '../../components/marks';
 import { Time, Tip } from '../../components/ui';
 import { entityText } from '../../lib/entity';
+import { useFocus } from '../../lib/focus';
 import { Markdown } from '../../lib/markdown';
-import { timeline } from '../../lib/timeline';
 import { story } from '../../lib/story';
 import { absolute, utc } from '../../lib/time';
 import { Similar } from './Similar';
+import { Tasks } from './Tasks';
 
 const PART = 60;
 
 export function Overview({ incident }: { incident: IncidentDetail }) {
-  const moments = useMemo(() => timeline(incident.alerts), [incident.alerts]);
+  const { shown: moments, moments: all } = useFocus(incident);
   const [shown, setShown] = useState(PART);
   const remedies = [...new Set(incident.alerts.flatMap((alert) => alert.remediation))];
   return (
@@ -26,7 +27,7 @@ export function Overview({ incident }: { incident: IncidentDetail }) {
           <div className="body column">
             <Markdown text={story(incident)} />
             <details open={incident.alerts.length === 1}>
-              <summary className="muted">What the rule says about it</summary>
+              <summary className="muted">{incident.rules.length === 0 ? 'What was written about it' : 'What the rule says about it'}</summary>
               <div style={{ paddingTop: 8 }}>
                 <Markdown text={incident.description || incident.title} />
               </div>
@@ -36,7 +37,7 @@ export function Overview({ incident }: { incident: IncidentDetail }) {
         <section className="card">
           <header>
             <h2>Timeline</h2>
-            <span className="count">{moments.length}</span>
+            <span className="count">{moments.length === all.length ? all.length : `${moments.length} of ${all.length}`}</span>
           </header>
           <div className="body">
             <ol className="timeline">
@@ -91,6 +92,7 @@ export function Overview({ incident }: { incident: IncidentDetail }) {
         </section>
       </div>
       <div className="side">
+        <Tasks incident={incident} />
         <section className="card">
           <header>
             <h2>Entities</h2>
@@ -150,6 +152,7 @@ export function Overview({ incident }: { incident: IncidentDetail }) {
               </dd>
               <dt>Rules</dt>
               <dd className="column" style={{ gap: 3 }}>
+                {incident.rules.length === 0 && <span className="muted">none: opened by a person</span>}
                 {ruleNames(incident).map(([id, name]) => (
                   <Link key={id} to="/rules/$id" params={{ id }}>
                     {name}
@@ -180,5 +183,5 @@ function group(entities: IncidentDetail['entities']): [string, IncidentDetail['e
 
 function ruleNames(incident: IncidentDetail): [string, string][] {
   const names = new Map(incident.alerts.map((alert) => [alert.rule, alert.ruleName]));
-  return [...new Set([...incident.rules, ...names.keys()])].map((id) => [id, names.get(id) ?? id]);
+  return [...new Set([...incident.rules, ...names.keys()])].filter((id) => id !== '').map((id) => [id, names.get(id) ?? id]);
 }

@@ -1,7 +1,7 @@
 // Results as a table that only draws what is in view.
 import { getCoreRowModel, useReactTable, type ColumnDef, type ColumnSizingState, type SortingState, type VisibilityState } from '@tanstack/react-table';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { ArrowDown, ArrowUp, ChevronDown, ChevronRight, Copy, Filter, FilterX } from 'lucide-react';
+import { ArrowDown, ArrowUp, Bookmark, ChevronDown, ChevronRight, Copy, Filter, FilterX } from 'lucide-react';
 import { DropdownMenu } from 'radix-ui';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import type { Json, ResultColumn } from '../../api/types';
@@ -20,6 +20,8 @@ interface Props {
   rows: Json[][];
   hidden: ReadonlySet<number>;
   onFilter: (condition: string) => void;
+  /** Keeps rows as a bookmark */
+  onBookmark?: (rows: Json[][]) => void;
 }
 
 interface Picked {
@@ -31,7 +33,7 @@ interface Picked {
   value: Json;
 }
 
-export function Grid({ columns, rows, hidden, onFilter }: Props) {
+export function Grid({ columns, rows, hidden, onFilter, onBookmark }: Props) {
   const [sorting, setSorting] = useState<SortingState>([]);
   const [sizing, setSizing] = useState<ColumnSizingState>({});
   const [opened, setOpened] = useState<ReadonlySet<number>>(new Set());
@@ -170,12 +172,12 @@ export function Grid({ columns, rows, hidden, onFilter }: Props) {
         })}
       </div>
     </div>
-    <CellMenu picked={picked} columns={columns} rows={rows} onFilter={onFilter} onClose={() => setPicked(null)} />
+    <CellMenu picked={picked} columns={columns} rows={rows} onFilter={onFilter} onBookmark={onBookmark} onClose={() => setPicked(null)} />
     </>
   );
 }
 
-function CellMenu({ picked, columns, rows, onFilter, onClose }: { picked: Picked | null; columns: ResultColumn[]; rows: Json[][]; onFilter: (condition: string) => void; onClose: () => void }) {
+function CellMenu({ picked, columns, rows, onFilter, onBookmark, onClose }: { picked: Picked | null; columns: ResultColumn[]; rows: Json[][]; onFilter: (condition: string) => void; onBookmark?: (rows: Json[][]) => void; onClose: () => void }) {
   if (picked === null) return null;
   const column = columns[picked.column] as ResultColumn;
   const keep = condition(column.name, column.type, picked.value, picked.path);
@@ -210,6 +212,11 @@ function CellMenu({ picked, columns, rows, onFilter, onClose }: { picked: Picked
           >
             <Copy className="icon small" /> Copy the row as JSON
           </DropdownMenu.Item>
+          {onBookmark && (
+            <DropdownMenu.Item className="item" onSelect={() => onBookmark([rows[picked.row] as Json[]])}>
+              <Bookmark className="icon small" /> Bookmark the row
+            </DropdownMenu.Item>
+          )}
         </DropdownMenu.Content>
       </DropdownMenu.Portal>
     </DropdownMenu.Root>

@@ -7,15 +7,17 @@ import { ApiError, runQuery } from '../../api/client';
 import { clusterTables } from '../../api/kql';
 import { healthQuery, historyQuery, queryClient, schemaQuery } from '../../api/queries';
 import type { Diagnostic, QueryAnswer, Render } from '../../api/types';
+import { parquet } from '../../api/work';
+import { BookmarkDialog, type ToKeep } from '../../components/BookmarkDialog';
 import { Chart } from '../../components/Chart';
 import { ClusterPicker } from '../../components/ScopeBar';
-import { notify } from '../../components/toast';
+import { notify, notifyError } from '../../components/toast';
 import { CheckBox, Chevron, Empty, ErrorNotice, Menu, Popover, Tip, Warning, copyText } from '../../components/ui';
 import { QueryEditor, type EditorHandle } from '../../editor/QueryEditor';
 import { bytes } from '../../lib/bytes';
 import { CHART_KINDS, CHART_NAMES, chartKind, compact, suggestKind, type ChartKind } from '../../lib/chart';
 import { shift, withoutLines } from '../../lib/diagnostics';
-import { download, toCsv, toJson } from '../../lib/export';
+import { download, downloadBlob, toCsv, toJson } from '../../lib/export';
 import { readStored, store, useTitle } from '../../lib/hooks';
 import { addFilter } from '../../lib/kql';
 import { inCluster, useScope } from '../../lib/scope';
@@ -31,7 +33,7 @@ import { SchemaTree } from './SchemaTree';
 
 type Outcome =
   | { state: 'running'; since: number; abort: AbortController }
-  | { state: 'done'; answer: QueryAnswer; took: number }
+  | { state: 'done'; answer: QueryAnswer; took: number; asked: string; timespan: string | undefined }
   | { state: 'failed'; error: unknown; diagnostics: Diagnostic[]; query: string }
   | { state: 'stopped' };
 
@@ -90,7 +92,7 @@ export function Logs() {
       const asked = inCluster(text, cluster, tables);
       const before = asked === text ? 0 : asked.slice(0, asked.length - text.length).split('\n').length - 1;
       runQuery(asked, toTimespan(over), abort.signal)
-        .then((answer) => conclude(tab, { state: 'done', answer, took: performance.now() - since }, abort))
+        .then((answer) => conclude(tab, { state: 'done', answer, took: performance.now() - since, asked, timespan: toTimespan(over) }, abort))
         .catch((error: unknown) => {
           if (error instanceof DOMException && error.name === 'AbortError') return;
           const found = error instanceof ApiError ? error.diagnostics : [];
@@ -286,6 +288,8 @@ export function Logs() {
           {outcome?.state === 'done' && (
             <Result
               key={active.id}
+              query={outcome.asked}
+              timespan={outcome.timespan}
               answer={outcome.answer}
               took={outcome.took}
               view={search.view}
@@ -376,6 +380,8 @@ function Statistics({ answer, took }: { answer: QueryAnswer; took: number }) {
 }
 
 interface ResultProps {
+  query: string;
+  timespan: string | undefined;
   answer: QueryAnswer;
   took: number;
   view: 'table' | 'chart' | undefined;
@@ -385,8 +391,12 @@ interface ResultProps {
   onAll: () => void;
 }
 
-function Result({ answer, took, view, range, onView, onFilter, onAll }: ResultProps) {
-  const table = answer.tables[0];
+function Result({ query, timespan, answer, took, view, range, onView, onFilter, onAll }: ResultProps) {
+  const [at, setAt] = useState(0);
+  const [toKeep, setToKeep] = useState<ToKeep | null>(null);
+  const [exporting, setExporting] = useState(false);
+  const several = answer.tables.length > 1;
+  const table = answer.tables[at] ?? answer.tables[0];
   const columns = useMemo(() => table?.columns ?? [], [table]);
   const rows = useMemo(() => table?.rows ?? [], [table]);
   const render = (answer.render ?? null) as Render | null;
@@ -397,6 +407,7 @@ function Result({ answer, took, view, range, onView, onFilter, onAll }: ResultPr
   useEffect(() => {
     setHidden(new Set());
     setKind(null);
+    setAt(0);
   }, [answer]);
   const shownKind = kind ?? (asked !== null && asked !== 'table' ? asked : suggestKind(columns)) ?? 'columnchart';
   const shown = view ?? (asked !== null && asked !== 'table' ? 'chart' : 'table');
@@ -415,6 +426,17 @@ function Result({ answer, took, view, range, onView, onFilter, onAll }: ResultPr
             <ChartColumn className="icon small" /> Chart
           </button>
         </div>
+        {several && (
+          <Menu
+            caption="Tables of the answer"
+            trigger={
+              <button type="button" className="button small">
+                {tableName(answer.tables, at)} <Chevron />
+              </button>
+            }
+            items={answer.tables.map((one, i) => ({ key: String(i), label: tableName(answer.tables, i), hint: <span className="faint number">{one.rows.length.toLocaleString('en-US')}</span>, onSelect: () => setAt(i) }))}
+          />
+        )}
         <span className="faint number" data-testid="statistics" role="status">
           {rows.length.toLocaleString('en-US')} {rows.length === 1 ? 'row' : 'rows'} in {duration(typeof server === 'number' ? server * 1000 : took)}
         </span>
@@ -455,6 +477,19 @@ function Result({ answer, took, view, range, onView, onFilter, onAll }: ResultPr
           items={[
             { key: 'csv', label: 'CSV file', onSelect: () => download(`${name}.csv`, 'text/csv;charset=utf-8', toCsv(columns, rows)) },
             { key: 'json', label: 'JSON file', onSelect: () => download(`${name}.json`, 'application/json', toJson(columns, rows)) },
+            {
+              key: 'parquet',
+              label: 'Parquet file',
+              hint: <span className="faint">asked again</span>,
+              disabled: exporting,
+              onSelect: () => {
+                setExporting(true);
+                parquet(query, timespan)
+                  .then((file) => downloadBlob(`${name}.parquet`, file))
+                  .catch(notifyError)
+                  .finally(() => setExporting(false));
+              },
+            },
             { key: 'copy', label: 'Copy as CSV', onSelect: () => void copyText(toCsv(columns, rows)).then(() => notify(`${rows.length} rows copied`)) },
           ]}
         />
@@ -476,13 +511,20 @@ function Result({ answer, took, view, range, onView, onFilter, onAll }: ResultPr
         ) : (
           <div className="with-fields" data-fields={fields}>
             {fields && <Fields columns={columns} rows={rows} onFilter={onFilter} />}
-            <Grid columns={columns} rows={rows} hidden={hidden} onFilter={onFilter} />
+            <Grid columns={columns} rows={rows} hidden={hidden} onFilter={onFilter} onBookmark={(kept) => setToKeep({ query, columns, rows: kept })} />
           </div>
         )}
       </div>
+      <BookmarkDialog what={toKeep} onClose={() => setToKeep(null)} />
     </>
   );
 }
+
+/** Tables that the query names keep their names; the others are counted. */
+const tableName = (tables: QueryAnswer['tables'], at: number): string => {
+  const name = tables[at]?.name ?? '';
+  return name === '' || name === 'PrimaryResult' || /^Table_\d+$/.test(name) ? `Answer ${at + 1} of ${tables.length}` : name;
+};
 
 function ColumnChooser({ names, hidden, onChange }: { names: string[]; hidden: ReadonlySet<number>; onChange: (hidden: ReadonlySet<number>) => void }) {
   const [find, setFind] = useState('');

@@ -1,5 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
-import { BookmarkPlus, Crosshair, FolderOpen, LibraryBig, Trash2 } from 'lucide-react';
+import { useNavigate } from '@tanstack/react-router';
+import { BookOpenText, BookmarkPlus, Crosshair, FolderOpen, LibraryBig, Radio, Trash2 } from 'lucide-react';
 import { useState } from 'react';
 import { libraryQuery, useDiscard, useKeep } from '../../api/library';
 import { SaveDialog } from '../../components/SaveDialog';
@@ -68,6 +69,7 @@ type What = 'queries' | 'hunting' | 'tile' | null;
 
 /** What a query can become. */
 export function Save({ query }: { query: string }) {
+  const navigate = useNavigate();
   const [what, setWhat] = useState<What>(null);
   const name = query === '' ? '' : tabName(query);
   return (
@@ -82,6 +84,8 @@ export function Save({ query }: { query: string }) {
         items={[
           { key: 'query', label: 'As a saved query', icon: <BookmarkPlus className="icon small" />, onSelect: () => setWhat('queries') },
           { key: 'hunting', label: 'As a hunting query', icon: <Crosshair className="icon small" />, onSelect: () => setWhat('hunting') },
+          { key: 'rule', label: 'Make a rule of it', icon: <BookOpenText className="icon small" />, onSelect: () => void navigate({ to: '/rules/new', search: { q: query } }) },
+          { key: 'live', label: 'Watch it live', icon: <Radio className="icon small" />, onSelect: () => void navigate({ to: '/hunting', search: { tab: 'live', q: query } }) },
           { key: 'tile', label: 'As a part of a workbook', icon: <LibraryBig className="icon small" />, onSelect: () => setWhat('tile') },
         ]}
       />

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
-import { BookOpenText, Search } from 'lucide-react';
+import { BookOpenText, Plus, Search } from 'lucide-react';
 import { useMemo } from 'react';
 import { text, useKql } from '../../api/kql';
 import type { Json } from '../../api/types';
@@ -54,7 +54,11 @@ export function Rules() {
 
   return (
     <>
-      <PageHead title="Rules" count={data === undefined ? undefined : shown.length === data.length ? data.length : `${shown.length} of ${data.length}`} />
+      <PageHead title="Rules" count={data === undefined ? undefined : shown.length === data.length ? data.length : `${shown.length} of ${data.length}`}>
+        <Link to="/rules/new" search={{}} className="button primary">
+          <Plus className="icon small" /> New rule
+        </Link>
+      </PageHead>
       <div className="toolbar" style={{ padding: '0 20px 10px', minHeight: 0 }}>
         <div className="search">
           <Search className="icon" />

@@ -15,7 +15,10 @@ export function Settings() {
           <nav aria-label="Settings">
             <Link to="/settings/account">Your account</Link>
             {admin && <Link to="/settings/users">Users</Link>}
+            <Link to="/settings/roles">Roles</Link>
             {admin && <Link to="/settings/tokens">Tokens</Link>}
+            <Link to="/settings/data">Data and cost</Link>
+            {admin && <Link to="/settings/trail">Audit trail</Link>}
             <Link to="/settings/about">Health and version</Link>
           </nav>
           <div className="column" style={{ gap: 16 }}>

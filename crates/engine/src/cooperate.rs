@@ -13,7 +13,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 
 /// Operators that may give far more rows than they get.
-const MULTIPLYING: [&str; 5] = [
+const MULTIPLYING: [&str; 6] = [
+    "IntervalJoin",
     "HashJoinExec",
     "NestedLoopJoinExec",
     "CrossJoinExec",

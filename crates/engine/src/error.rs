@@ -112,16 +112,25 @@ impl QueryError {
         match error.find_root() {
             DataFusionError::ResourcesExhausted(message) => QueryError::Memory {
                 limit,
-                message: first_line(message),
+                message: one_line(message),
             },
             DataFusionError::Execution(message) => QueryError::Execution { message: message.clone() },
             root => QueryError::Execution {
-                message: first_line(&root.strip_backtrace()),
+                message: one_line(&root.strip_backtrace()),
             },
         }
     }
 }
 
-fn first_line(message: &str) -> String {
-    message.lines().next().unwrap_or_default().to_owned()
+/// What is wrong, in one line: what differs often stands in the second.
+fn one_line(message: &str) -> String {
+    let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let mut line = lines.join(" ");
+    if let Some((end, _)) = line.char_indices().nth(LONGEST_MESSAGE) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
 }
+
+const LONGEST_MESSAGE: usize = 600;

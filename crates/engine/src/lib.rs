@@ -28,6 +28,7 @@ mod execute;
 mod external;
 pub mod functions;
 mod graph;
+mod interval;
 mod kernels;
 mod language;
 mod lower;

@@ -12,6 +12,7 @@ use datafusion::optimizer::{Optimizer, OptimizerRule};
 
 use crate::cooperate::CooperativeJoins;
 use crate::engine::EngineOptions;
+use crate::interval::IntervalJoins;
 use crate::kernels;
 use crate::ticks::{Ticks, TimestampComparison};
 
@@ -39,9 +40,6 @@ pub(crate) fn session(runtime: &Arc<RuntimeEnv>, partitions: usize) -> SessionSt
         .with_information_schema(false)
         .with_create_default_catalog_and_schema(false);
     let options = config.options_mut();
-    // A scan that decides in memory may promise more than its table does (no nulls, no metadata): plans that count equal rows once
-    // would be refused for it, though names and types agree.
-    options.execution.skip_physical_aggregate_schema_check = true;
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = true;
     options.execution.parquet.schema_force_view_types = true;
@@ -54,6 +52,7 @@ pub(crate) fn session(runtime: &Arc<RuntimeEnv>, partitions: usize) -> SessionSt
         .with_runtime_env(runtime.clone())
         .with_scalar_functions(udfs)
         .with_optimizer_rules(rules())
+        .with_physical_optimizer_rule(Arc::new(IntervalJoins))
         .with_physical_optimizer_rule(Arc::new(CooperativeJoins))
         .build()
 }

@@ -10,11 +10,12 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, UInt8Array, UInt16Array, new_null_array};
-use arrow::compute::{cast, concat, take};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt8Array, UInt16Array, new_null_array};
+use arrow::compute::{cast, concat, filter, take};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, Result};
+use datafusion::physical_expr::PhysicalExpr;
 use parking_lot::Mutex;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -22,6 +23,7 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::file::metadata::PageIndexPolicy;
 
+use crate::scan::Derived;
 use crate::terms::{KEY, KEYS, Places, Words, read_places};
 
 /// More distinct values than this in a row group are no dictionary.
@@ -42,6 +44,8 @@ pub(crate) enum Column {
     Words(Words),
     /// Hashes of the identifier, a row each
     Keys(Vec<u32>),
+    /// What an expression gives
+    Derived(Arc<Derived>),
 }
 
 /// Codes into a dictionary; every row has one, null is a value.
@@ -61,7 +65,7 @@ pub(crate) enum Codes {
 }
 
 impl Codes {
-    fn new(codes: impl ExactSizeIterator<Item = usize>, values: usize) -> Codes {
+    pub(crate) fn new(codes: impl ExactSizeIterator<Item = usize>, values: usize) -> Codes {
         if values <= 256 {
             Codes::Narrow(codes.map(|code| code as u8).collect::<Vec<_>>().into())
         } else {
@@ -93,13 +97,14 @@ impl Coded {
 }
 
 impl Column {
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         match self {
             Column::Coded(coded) => coded.codes.bytes() + coded.values.get_array_memory_size(),
             Column::Plain(array) => array.get_array_memory_size(),
             Column::Wide => 64,
             Column::Words(words) => words.bytes(),
             Column::Keys(hashes) => hashes.len() * 4,
+            Column::Derived(derived) => derived.bytes(),
         }
     }
 
@@ -108,8 +113,20 @@ impl Column {
         match self {
             Column::Coded(coded) => take(coded.values.as_ref(), coded.codes.as_array(), None).map(Some),
             Column::Plain(array) => Ok(Some(Arc::clone(array))),
-            Column::Wide | Column::Words(_) | Column::Keys(_) => Ok(None),
+            Column::Wide | Column::Words(_) | Column::Keys(_) | Column::Derived(_) => Ok(None),
         }
+    }
+
+    /// Those of the rows for which the mask is true; `None` of a wide column.
+    pub(crate) fn chosen(&self, mask: &BooleanArray) -> Result<Option<ArrayRef>> {
+        Ok(match self {
+            Column::Coded(coded) => {
+                let codes = filter(coded.codes.as_array(), mask)?;
+                Some(take(coded.values.as_ref(), codes.as_ref(), None)?)
+            }
+            Column::Plain(array) => Some(filter(array, mask)?),
+            Column::Wide | Column::Words(_) | Column::Keys(_) | Column::Derived(_) => None,
+        })
     }
 }
 
@@ -196,11 +213,18 @@ impl OpenFile {
     }
 }
 
-/// In the place of a column, for indexes.
-const WORDS: usize = usize::MAX;
-const HASHES: usize = usize::MAX - 1;
+/// What is kept of a row group.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Of {
+    /// A column, by its place in the table
+    Column(usize),
+    Words,
+    Keys,
+    /// An expression over the table's columns
+    Expr(Arc<dyn PhysicalExpr>),
+}
 
-type Key = (Arc<Path>, usize, usize);
+type Key = (Arc<Path>, usize, Of);
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -259,15 +283,9 @@ impl ColumnCache {
         missing: &dyn Fn() -> ArrayRef,
         read: &mut usize,
     ) -> Result<Arc<Column>> {
-        let key = (Arc::clone(&file.path), row_group, index);
-        {
-            let mut kept = self.kept.lock();
-            kept.clock += 1;
-            let now = kept.clock;
-            if let Some((column, used)) = kept.columns.get_mut(&key) {
-                *used = now;
-                return Ok(Arc::clone(column));
-            }
+        let key = (Arc::clone(&file.path), row_group, Of::Column(index));
+        if let Some(column) = self.find(&key) {
+            return Ok(column);
         }
         let column = Arc::new(match file.metadata.schema().column_with_name(field.name()) {
             Some((position, _)) => read_column(file, row_group, position, field, read)?,
@@ -279,7 +297,7 @@ impl ColumnCache {
 
     /// The index of words of a row group.
     pub(crate) fn words(&self, file: &OpenFile, row_group: usize, read: &mut usize) -> Result<Arc<Column>> {
-        self.index(file, row_group, WORDS, file.words.as_ref(), read, |bytes| {
+        self.index(file, row_group, Of::Words, file.words.as_ref(), read, |bytes| {
             let damaged = || DataFusionError::Execution(format!("the index of words in {} is damaged", file.path.display()));
             Words::read(bytes).map(Column::Words).ok_or_else(damaged)
         })
@@ -287,7 +305,7 @@ impl ColumnCache {
 
     /// The hashes of identifiers of a row group.
     pub(crate) fn keys(&self, file: &OpenFile, row_group: usize, read: &mut usize) -> Result<Arc<Column>> {
-        self.index(file, row_group, HASHES, file.keys.as_ref(), read, |bytes| {
+        self.index(file, row_group, Of::Keys, file.keys.as_ref(), read, |bytes| {
             let hashes = bytes
                 .chunks_exact(4)
                 .filter_map(|hash| hash.try_into().ok().map(u32::from_le_bytes));
@@ -299,20 +317,14 @@ impl ColumnCache {
         &self,
         file: &OpenFile,
         row_group: usize,
-        index: usize,
+        of: Of,
         places: Option<&Places>,
         read: &mut usize,
         parse: impl Fn(&[u8]) -> Result<Column>,
     ) -> Result<Arc<Column>> {
-        let key = (Arc::clone(&file.path), row_group, index);
-        {
-            let mut kept = self.kept.lock();
-            kept.clock += 1;
-            let now = kept.clock;
-            if let Some((column, used)) = kept.columns.get_mut(&key) {
-                *used = now;
-                return Ok(Arc::clone(column));
-            }
+        let key = (Arc::clone(&file.path), row_group, of);
+        if let Some(column) = self.find(&key) {
+            return Ok(column);
         }
         let Some((offset, length)) = places.and_then(|(_, places)| places.get(row_group)).copied() else {
             return Ok(Arc::new(Column::Wide));
@@ -331,6 +343,30 @@ impl ColumnCache {
         let column = Arc::new(parse(&bytes)?);
         self.keep(key, &column);
         Ok(column)
+    }
+
+    /// What an expression gives for rows of a row group, as far as it is known.
+    pub(crate) fn derived(&self, file: &OpenFile, row_group: usize, expr: &Arc<dyn PhysicalExpr>) -> Option<Arc<Derived>> {
+        let key = (Arc::clone(&file.path), row_group, Of::Expr(Arc::clone(expr)));
+        match self.find(&key)?.as_ref() {
+            Column::Derived(derived) => Some(Arc::clone(derived)),
+            _ => None,
+        }
+    }
+
+    /// Keeps what an expression gives for rows of a row group.
+    pub(crate) fn keep_derived(&self, file: &OpenFile, row_group: usize, expr: &Arc<dyn PhysicalExpr>, derived: &Arc<Derived>) {
+        let key = (Arc::clone(&file.path), row_group, Of::Expr(Arc::clone(expr)));
+        self.keep(key, &Arc::new(Column::Derived(Arc::clone(derived))));
+    }
+
+    fn find(&self, key: &Key) -> Option<Arc<Column>> {
+        let mut kept = self.kept.lock();
+        kept.clock += 1;
+        let now = kept.clock;
+        let (column, used) = kept.columns.get_mut(key)?;
+        *used = now;
+        Some(Arc::clone(column))
     }
 
     fn keep(&self, key: Key, column: &Arc<Column>) {

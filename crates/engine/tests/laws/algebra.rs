@@ -1,11 +1,11 @@
 //! Queries that are the same query.
 
 use proptest::prelude::*;
-use taffrail_engine::Engine;
+use taffrail_engine::{Engine, QueryRequest};
 
-use super::config;
 use super::expression::{any_type, boolean, long};
 use super::rows::{Row, answer, batch, engine, ordered, rows};
+use super::{config, runtime};
 
 fn over(t: &[Row], other: &[Row]) -> Engine {
     engine(vec![batch(t)], batch(other))
@@ -114,6 +114,33 @@ proptest! {
             &format!("T | join {right} on {key} | summarize n = count() by {key}"),
             &format!("T | distinct {key} | join kind=inner {right} on {key} | summarize n = count() by {key}"),
         )?;
+    }
+
+    #[test]
+    fn a_stretch_of_time_is_a_difference(
+        t in rows(),
+        other in rows(),
+        key in prop::sample::select(vec!["N", "S", "B"]),
+        from in -3i64..4,
+        width in 0i64..8,
+        more in prop::sample::select(vec![">", ">="]),
+        less in prop::sample::select(vec!["<", "<="]),
+        what in prop::sample::select(vec![("TimeGenerated", "h"), ("M", "")]),
+        rest in prop::sample::select(vec!["true", "U != U1"]),
+    ) {
+        let e = over(&t, &other);
+        let (column, unit) = what;
+        let (low, high) = (format!("{from}{unit}"), format!("{}{unit}", from + width));
+        let joined = format!("T | join kind=inner Other on {key} | where {rest}");
+        let columns = format!("project U, U1, {column}, {column}1");
+        // Limits on both sides of a value let the join look the rows up; a difference does not.
+        let stretch = format!("{joined} | where {column}1 {more} {column} + {low} and {column}1 {less} {column} + {high} | {columns}");
+        let difference = format!("{joined} | extend d = {column}1 - {column} | where d {more} {low} and d {less} {high} | {columns}");
+        same(&e, &stretch, &difference)?;
+        if !t.is_empty() && !other.is_empty() && width > 0 {
+            let plan = runtime().block_on(e.explain(&stretch, &QueryRequest::default())).unwrap();
+            prop_assert!(plan.contains("IntervalJoin"), "{}", plan);
+        }
     }
 
     #[test]

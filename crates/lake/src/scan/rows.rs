@@ -15,6 +15,7 @@ use datafusion::physical_expr::expressions::Column as ColumnExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 
+use super::derived::Derived;
 use crate::columns::{Coded, Codes, Column};
 
 /// Combinations of codes up to this many are counted in an array, more in a map.
@@ -31,7 +32,7 @@ pub(crate) struct Use {
     local: Arc<dyn PhysicalExpr>,
     schema: SchemaRef,
     /// Equal rows may give different values
-    volatile: bool,
+    pub(crate) volatile: bool,
 }
 
 impl Use {
@@ -75,14 +76,29 @@ impl Use {
 pub(crate) struct RowGroup {
     pub(crate) rows: usize,
     pub(crate) columns: HashMap<usize, Arc<Column>, ahash::RandomState>,
+    /// What expressions give for some of its rows
+    derived: Vec<(Arc<dyn PhysicalExpr>, Arc<Derived>)>,
 }
 
 /// Rows that passed so far; `None`: all.
 pub(crate) type Selection = Option<BooleanBuffer>;
 
 impl RowGroup {
-    /// Whether an expression can be evaluated here.
+    /// Takes what an expression gives.
+    pub(crate) fn derive(&mut self, item: &Use, values: Arc<Derived>) {
+        self.derived.push((Arc::clone(&item.expr), values));
+    }
+
+    fn of(&self, item: &Use) -> Option<&Derived> {
+        let found = self.derived.iter().find(|(expr, _)| Arc::ptr_eq(expr, &item.expr));
+        found.map(|(_, values)| values.as_ref())
+    }
+
+    /// Whether the values of an expression are known, or its columns.
     pub(crate) fn has(&self, item: &Use) -> bool {
+        if self.of(item).is_some() {
+            return true;
+        }
         let in_memory = |column: &usize| {
             matches!(
                 self.columns.get(column).map(AsRef::as_ref),
@@ -90,6 +106,20 @@ impl RowGroup {
             )
         };
         item.columns.iter().all(in_memory)
+    }
+
+    /// Codes and the values that an expression has for them; `None` when it has no codes.
+    fn codes(&self, item: &Use) -> Result<Option<(&Codes, ArrayRef)>> {
+        if let Some(coded) = self.of(item).and_then(Derived::coded) {
+            return Ok(Some((&coded.codes, Arc::clone(&coded.values))));
+        }
+        match self.coded(item) {
+            Some(coded) => {
+                let values = item.over(vec![Arc::clone(&coded.values)], coded.values.len())?;
+                Ok(Some((&coded.codes, values)))
+            }
+            None => Ok(None),
+        }
     }
 
     fn coded(&self, item: &Use) -> Option<&Coded> {
@@ -128,12 +158,7 @@ impl RowGroup {
             return Ok(narrow(selection, passed));
         }
         let rows = selection.as_ref().map_or(self.rows, BooleanBuffer::count_set_bits);
-        let columns = predicate
-            .columns
-            .iter()
-            .map(|column| self.selected(*column, selection))
-            .collect::<Result<Vec<_>>>()?;
-        let passes = boolean(&predicate.over(columns, rows)?)?;
+        let passes = boolean(&self.values(predicate, selection, rows)?)?;
         let passed = match selection {
             None => passes,
             Some(before) => {
@@ -148,61 +173,61 @@ impl RowGroup {
         Ok(narrow(selection, passed))
     }
 
-    /// The selected rows of a column.
-    fn selected(&self, column: usize, selection: &Selection) -> Result<ArrayRef> {
+    /// The values of an expression for the selected rows.
+    fn values(&self, item: &Use, selection: &Selection, rows: usize) -> Result<ArrayRef> {
         let missing = || DataFusionError::Internal("a column that is not in memory".to_owned());
-        let column = self.columns.get(&column).ok_or_else(missing)?;
-        match (selection, column.as_ref()) {
-            (None, column) => column.rows()?.ok_or_else(missing),
-            (Some(selection), Column::Plain(array)) => Ok(filter(array, &BooleanArray::new(selection.clone(), None))?),
-            (Some(selection), Column::Coded(coded)) => {
-                let codes = chosen(&coded.codes, selection)?;
-                Ok(take(coded.values.as_ref(), codes.as_ref(), None)?)
-            }
-            (Some(_), _) => Err(missing()),
+        if let Some(derived) = self.of(item) {
+            return derived.values(selection)?.ok_or_else(missing);
+        }
+        if let Some(coded) = self.coded(item) {
+            let values = item.over(vec![Arc::clone(&coded.values)], coded.values.len())?;
+            return Ok(match selection {
+                Some(selection) => take(values.as_ref(), chosen(&coded.codes, selection)?.as_ref(), None)?,
+                None => take(values.as_ref(), coded.codes.as_array(), None)?,
+            });
+        }
+        let column = |place: &usize| self.column(*place, selection)?.ok_or_else(missing);
+        item.over(item.columns.iter().map(column).collect::<Result<Vec<_>>>()?, rows)
+    }
+
+    /// The selected rows of a column; `None` when it is not in memory.
+    pub(crate) fn column(&self, column: usize, selection: &Selection) -> Result<Option<ArrayRef>> {
+        match (self.columns.get(&column), selection) {
+            (None, _) => Ok(None),
+            (Some(column), None) => Ok(column.rows()?),
+            (Some(column), Some(selection)) => column.chosen(&BooleanArray::new(selection.clone(), None)),
         }
     }
 
     /// The outputs of the selected rows.
     pub(crate) fn outputs(&self, items: &[Use], selection: &Selection) -> Result<(Vec<ArrayRef>, usize)> {
         let rows = selection.as_ref().map_or(self.rows, BooleanBuffer::count_set_bits);
-        let mut outputs = Vec::with_capacity(items.len());
-        for item in items {
-            let output = match self.coded(item) {
-                Some(coded) => {
-                    let values = item.over(vec![Arc::clone(&coded.values)], coded.values.len())?;
-                    match selection {
-                        Some(selection) => take(values.as_ref(), chosen(&coded.codes, selection)?.as_ref(), None)?,
-                        None => take(values.as_ref(), coded.codes.as_array(), None)?,
-                    }
-                }
-                None => {
-                    let columns = item
-                        .columns
-                        .iter()
-                        .map(|column| self.selected(*column, selection))
-                        .collect::<Result<Vec<_>>>()?;
-                    item.over(columns, rows)?
-                }
-            };
-            outputs.push(output);
-        }
+        let outputs = items
+            .iter()
+            .map(|item| self.values(item, selection, rows))
+            .collect::<Result<Vec<_>>>()?;
         Ok((outputs, rows))
     }
 
     /// The different outputs, and how many rows have each. The same may come more than once.
     pub(crate) fn counted(&self, items: &[Use], selection: &Selection) -> Result<(Vec<ArrayRef>, Int64Array)> {
-        let coded: Option<Vec<&Coded>> = items.iter().map(|item| self.coded(item)).collect();
-        let Some(coded) = coded else {
-            let (outputs, rows) = self.outputs(items, selection)?;
-            return runs(outputs, rows);
-        };
-        let sizes: Vec<usize> = coded.iter().map(|coded| coded.values.len().max(1)).collect();
+        let mut coded = Vec::with_capacity(items.len());
+        for item in items {
+            match self.codes(item)? {
+                Some(codes) => coded.push(codes),
+                None => {
+                    let (outputs, rows) = self.outputs(items, selection)?;
+                    return runs(outputs, rows);
+                }
+            }
+        }
+        let sizes: Vec<usize> = coded.iter().map(|(_, values)| values.len().max(1)).collect();
+        let codes: Vec<&Codes> = coded.iter().map(|(codes, _)| *codes).collect();
         let combinations = sizes.iter().try_fold(1usize, |all, size| all.checked_mul(*size));
         let tuples = match combinations {
             Some(combinations) if combinations <= DENSE => {
                 let mut counts = vec![0u32; combinations];
-                self.each_tuple(&coded, &sizes, selection, |tuple| {
+                self.each_tuple(&codes, &sizes, selection, |tuple| {
                     if let Some(count) = counts.get_mut(tuple as usize) {
                         *count += 1;
                     }
@@ -212,7 +237,7 @@ impl RowGroup {
             }
             Some(_) => {
                 let mut counts: HashMap<u64, i64, ahash::RandomState> = HashMap::default();
-                self.each_tuple(&coded, &sizes, selection, |tuple| *counts.entry(tuple).or_default() += 1);
+                self.each_tuple(&codes, &sizes, selection, |tuple| *counts.entry(tuple).or_default() += 1);
                 counts.into_iter().collect()
             }
             None => {
@@ -222,8 +247,7 @@ impl RowGroup {
         };
         let mut outputs = Vec::with_capacity(items.len());
         let mut below = 1u64;
-        for ((item, coded), size) in items.iter().zip(&coded).zip(&sizes) {
-            let values = item.over(vec![Arc::clone(&coded.values)], coded.values.len())?;
+        for ((_, values), size) in coded.iter().zip(&sizes) {
             let codes: UInt32Array = tuples
                 .iter()
                 .map(|(tuple, _)| ((tuple / below) % *size as u64) as u32)
@@ -235,21 +259,29 @@ impl RowGroup {
         Ok((outputs, tuples.into_iter().map(|(_, count)| count).collect::<Vec<_>>().into()))
     }
 
-    fn each_tuple(&self, coded: &[&Coded], sizes: &[usize], selection: &Selection, mut see: impl FnMut(u64)) {
-        match (coded, selection) {
+    /// Shows the combination of codes of each selected row, the first code being the lowest digit.
+    fn each_tuple(&self, codes: &[&Codes], sizes: &[usize], selection: &Selection, mut see: impl FnMut(u64)) {
+        match (codes, selection) {
             ([], _) => {
                 let rows = selection.as_ref().map_or(self.rows, BooleanBuffer::count_set_bits);
                 (0..rows).for_each(|_| see(0));
             }
-            ([one], None) => match &one.codes {
-                Codes::Narrow(codes) => codes.values().iter().for_each(|code| see(u64::from(*code))),
-                Codes::Broad(codes) => codes.values().iter().for_each(|code| see(u64::from(*code))),
-            },
+            ([Codes::Narrow(codes)], None) => codes.values().iter().for_each(|code| see(u64::from(*code))),
+            ([Codes::Broad(codes)], None) => codes.values().iter().for_each(|code| see(u64::from(*code))),
+            ([one, other], None) => {
+                let below = sizes.first().map_or(1, |size| *size as u64);
+                match (one, other) {
+                    (Codes::Narrow(one), Codes::Narrow(other)) => pairs(one.values(), other.values(), below, see),
+                    (Codes::Narrow(one), Codes::Broad(other)) => pairs(one.values(), other.values(), below, see),
+                    (Codes::Broad(one), Codes::Narrow(other)) => pairs(one.values(), other.values(), below, see),
+                    (Codes::Broad(one), Codes::Broad(other)) => pairs(one.values(), other.values(), below, see),
+                }
+            }
             _ => {
                 let mut tuples = vec![0u64; self.rows];
                 let mut below = 1u64;
-                for (one, size) in coded.iter().zip(sizes) {
-                    match &one.codes {
+                for (one, size) in codes.iter().zip(sizes) {
+                    match one {
                         Codes::Narrow(codes) => add(&mut tuples, codes.values(), below),
                         Codes::Broad(codes) => add(&mut tuples, codes.values(), below),
                     }
@@ -261,6 +293,12 @@ impl RowGroup {
                 }
             }
         }
+    }
+}
+
+fn pairs<A: Copy + Into<u64>, B: Copy + Into<u64>>(one: &[A], other: &[B], below: u64, mut see: impl FnMut(u64)) {
+    for (one, other) in one.iter().zip(other) {
+        see((*one).into() + (*other).into() * below);
     }
 }
 

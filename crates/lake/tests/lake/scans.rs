@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int32Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
 use arrow::util::pretty::pretty_format_batches;
 use datafusion::datasource::MemTable;
+use datafusion::functions::expr_fn::{date_trunc, right, upper};
 use datafusion::functions_aggregate::expr_fn::{count, sum};
 use datafusion::prelude::{DataFrame, Expr, SessionConfig, SessionContext, ident, lit};
 use taffrail_kql::Type;
@@ -112,8 +113,27 @@ async fn compare(lake: &Lake, plain: &SessionContext, when: &str) {
             let wanted = text(select(filtered(theirs().table("rows").await.unwrap(), &filter)), &columns).await;
             assert_eq!(got, wanted, "{when}: {filter:?} {columns:?}");
         }
-        for keys in [vec!["Verb"], vec!["Verb", "Code"], vec!["Object"], vec!["Id"]] {
-            let groups = || keys.iter().map(|name| ident(*name)).collect::<Vec<_>>();
+        // What comes of expressions is kept, and must be of just the rows that are wanted.
+        let end = || right(ident("Id"), lit(3)).alias("End");
+        let select = |frame: DataFrame| {
+            frame
+                .select(vec![ident("TimeGenerated"), end(), upper(ident("Verb")).alias("Upper")])
+                .unwrap()
+        };
+        let got = text(select(ours()), &["TimeGenerated"]).await;
+        let wanted = text(select(filtered(theirs().table("rows").await.unwrap(), &filter)), &["TimeGenerated"]).await;
+        assert_eq!(got, wanted, "{when}: made, {filter:?}");
+        for keys in [
+            vec!["Verb"],
+            vec!["Verb", "Code"],
+            vec!["Object"],
+            vec!["Id"],
+            vec!["Minute"],
+            vec!["Minute", "Verb"],
+        ] {
+            let minute = || date_trunc(lit("minute"), ident("TimeGenerated")).alias("Minute");
+            let key = |name: &&str| if *name == "Minute" { minute() } else { ident(*name) };
+            let groups = || keys.iter().map(key).collect::<Vec<_>>();
             let counted = filtered(session.read_table(lake.counted("Requests").unwrap()).unwrap(), &filter);
             let got = counted.aggregate(groups(), vec![sum(ident(ROWS)).alias("n")]).unwrap();
             let wanted = filtered(theirs().table("rows").await.unwrap(), &filter);

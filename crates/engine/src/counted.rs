@@ -8,14 +8,16 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::array::{AsArray, Int64Array};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, Result, TableReference};
+use datafusion::common::{Column, Result, TableReference, exec_err};
 use datafusion::datasource::provider_as_source;
 use datafusion::functions_aggregate::{count, sum};
-use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams, Case};
+use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams};
 use datafusion::logical_expr::{
-    Aggregate, AggregateUDF, Expr, LogicalPlan, LogicalPlanBuilder, Projection, TableScan, TableScanBuilder, lit,
+    Aggregate, AggregateUDF, ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, Projection, ReturnFieldArgs, ScalarFunctionArgs,
+    ScalarUDF, ScalarUDFImpl, Signature, TableScan, TableScanBuilder, Volatility,
 };
 
 use crate::source::{ROWS, TableSource};
@@ -197,17 +199,52 @@ fn restore(aggregate: &Aggregate, aggregated: LogicalPlan) -> Result<LogicalPlan
                 .and_then(call)
                 .is_some_and(|call| call.counts);
             if counts {
-                let nothing = Expr::IsNull(Box::new(value.clone()));
-                value = Expr::Case(Case::new(
-                    None,
-                    vec![(Box::new(nothing), Box::new(lit(0_i64)))],
-                    Some(Box::new(value)),
-                ));
+                value = OrZero::call(value);
             }
             value.alias_qualified(qualifier, name)
         })
         .collect::<Vec<_>>();
     Ok(LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(aggregated))?))
+}
+
+/// A sum of no rows, as a count: never null, which plans above rely on.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct OrZero {
+    signature: Signature,
+}
+
+impl OrZero {
+    fn call(value: Expr) -> Expr {
+        let signature = Signature::exact(vec![DataType::Int64], Volatility::Immutable);
+        ScalarUDF::from(OrZero { signature }).call(vec![value])
+    }
+}
+
+impl ScalarUDFImpl for OrZero {
+    fn name(&self) -> &str {
+        "taffrail_count"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Int64)
+    }
+
+    fn return_field_from_args(&self, _: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        Ok(Arc::new(Field::new(self.name(), DataType::Int64, false)))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let Some(sums) = arrays.first().and_then(|array| array.as_primitive_opt::<Int64Type>()) else {
+            return exec_err!("{} takes a sum of rows", self.name());
+        };
+        let counts: Int64Array = sums.iter().map(|sum| Some(sum.unwrap_or(0))).collect();
+        Ok(ColumnarValue::Array(Arc::new(counts)))
+    }
 }
 
 /// The input with the column [`ROWS`], when it is a table that can be counted, with nothing but projections over it.

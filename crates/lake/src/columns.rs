@@ -56,7 +56,7 @@ pub(crate) struct Coded {
 }
 
 /// A code a row.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Codes {
     /// Up to 256 values
     Narrow(UInt8Array),

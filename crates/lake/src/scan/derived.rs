@@ -72,6 +72,14 @@ impl Derived {
         }
     }
 
+    /// Codes for just the selected rows.
+    pub(super) fn coded_for(&self, selection: &Selection) -> Option<&Coded> {
+        match &self.column {
+            Column::Coded(coded) if self.known == *selection => Some(coded),
+            _ => None,
+        }
+    }
+
     /// Codes for every row of the row group.
     pub(super) fn coded(&self) -> Option<&Coded> {
         match (&self.known, &self.column) {
@@ -88,7 +96,17 @@ impl Reader {
         let cache = &self.scan.shared.columns;
         let mut unknown: Vec<&Use> = Vec::new();
         for item in items {
+            self.evaluate(open, group, rows, item)?;
             if rows.has(item) {
+                continue;
+            }
+            if let Some(made) = &item.made {
+                if !self.derived(open, group, rows, selection, &made.parts)? {
+                    return Ok(false);
+                }
+                let column = rows.made(made, selection)?;
+                let known = selection.clone();
+                rows.derive(item, Arc::new(Derived { known, column }));
                 continue;
             }
             match cache.derived(open, group, &item.expr).filter(|derived| derived.covers(selection)) {
@@ -117,6 +135,31 @@ impl Reader {
             rows.derive(item, derived);
         }
         Ok(true)
+    }
+
+    /// Evaluates an expression for the dictionary of its column, if that was not done before.
+    pub(super) fn evaluate(&self, open: &OpenFile, group: usize, rows: &mut RowGroup, item: &Use) -> Result<()> {
+        let Some(coded) = rows.coded(item).filter(|coded| coded.values.len() >= FEW_ROWS) else {
+            return Ok(());
+        };
+        if rows.knows(item) || item.made.is_some() || item.expr.children().is_empty() {
+            return Ok(());
+        }
+        let cache = &self.scan.shared.columns;
+        let known = cache.derived(open, group, &item.expr).filter(|derived| derived.coded().is_some());
+        let derived = match known {
+            Some(derived) => derived,
+            None => {
+                let values = item.over(vec![Arc::clone(&coded.values)], coded.values.len())?;
+                let codes = coded.codes.clone();
+                let column = Column::Coded(Coded { codes, values });
+                let derived = Arc::new(Derived { known: None, column });
+                cache.keep_derived(open, group, &item.expr, &derived);
+                derived
+            }
+        };
+        rows.derive(item, derived);
+        Ok(())
     }
 
     /// Values of expressions for the selected rows, of which the file has to be asked.

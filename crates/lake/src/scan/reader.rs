@@ -217,6 +217,7 @@ impl Reader {
             if predicate.columns.len() == 1 && self.is_narrow(&predicate.columns) {
                 self.load(open, group, predicate.columns.iter().copied(), rows)?;
                 if rows.has(predicate) {
+                    self.evaluate(open, group, rows, predicate)?;
                     if !rows.select(predicate, &mut selection)? {
                         return Ok(None);
                     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{filter, take};
-use arrow::datatypes::{Schema, SchemaRef};
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
@@ -33,6 +33,40 @@ pub(crate) struct Use {
     schema: SchemaRef,
     /// Equal rows may give different values
     pub(crate) volatile: bool,
+    /// How it is made of simpler values
+    pub(crate) made: Option<Arc<Made>>,
+}
+
+/// An expression that gives lists, taken apart: lists of rows are long, what they are made of may be worth keeping.
+#[derive(Debug)]
+pub(crate) struct Made {
+    /// Of the table's columns
+    pub(crate) parts: Vec<Use>,
+    /// Over the parts, as columns
+    pub(crate) whole: Use,
+}
+
+impl Made {
+    fn of(expr: &Arc<dyn PhysicalExpr>, table: &Schema) -> Result<Option<Made>> {
+        if !expr.data_type(table)?.is_nested() {
+            return Ok(None);
+        }
+        let mut parts: Vec<Use> = Vec::new();
+        let mut fields = Vec::new();
+        let whole = Arc::clone(expr).transform_down(|node| {
+            let ty = node.data_type(table)?;
+            if ty.is_nested() || collect_columns(&node).is_empty() {
+                return Ok(Transformed::no(node));
+            }
+            let name = format!("part{}", parts.len());
+            let column: Arc<dyn PhysicalExpr> = Arc::new(ColumnExpr::new(&name, parts.len()));
+            fields.push(Field::new(name, ty, true));
+            parts.push(Use::new(node, table)?);
+            Ok(Transformed::new(column, true, TreeNodeRecursion::Jump))
+        })?;
+        let whole = Use::new(whole.data, &Schema::new(fields))?;
+        Ok((!parts.is_empty() && whole.columns.len() == parts.len()).then_some(Made { parts, whole }))
+    }
 }
 
 impl Use {
@@ -53,6 +87,7 @@ impl Use {
         Ok(Use {
             schema: Arc::new(table.project(&columns)?),
             volatile: is_volatile(&expr),
+            made: Made::of(&expr, table)?.map(Arc::new),
             local: local.data,
             expr,
             columns,
@@ -89,6 +124,11 @@ impl RowGroup {
         self.derived.push((Arc::clone(&item.expr), values));
     }
 
+    /// Whether the values of an expression were taken.
+    pub(crate) fn knows(&self, item: &Use) -> bool {
+        self.of(item).is_some()
+    }
+
     fn of(&self, item: &Use) -> Option<&Derived> {
         let found = self.derived.iter().find(|(expr, _)| Arc::ptr_eq(expr, &item.expr));
         found.map(|(_, values)| values.as_ref())
@@ -122,7 +162,8 @@ impl RowGroup {
         }
     }
 
-    fn coded(&self, item: &Use) -> Option<&Coded> {
+    /// The codes of the one column that an expression reads.
+    pub(crate) fn coded(&self, item: &Use) -> Option<&Coded> {
         match item.columns.as_slice() {
             [one] if !item.volatile => match self.columns.get(one).map(AsRef::as_ref) {
                 Some(Column::Coded(coded)) => Some(coded),
@@ -134,8 +175,8 @@ impl RowGroup {
 
     /// Narrows the selection by a predicate. False when no row is left.
     pub(crate) fn select(&self, predicate: &Use, selection: &mut Selection) -> Result<bool> {
-        if let Some(coded) = self.coded(predicate) {
-            let passes = boolean(&predicate.over(vec![Arc::clone(&coded.values)], coded.values.len())?)?;
+        if let Some((codes, values)) = self.codes(predicate)? {
+            let passes = boolean(&values)?;
             let count = passes.count_set_bits();
             if count == 0 {
                 return Ok(false);
@@ -145,7 +186,7 @@ impl RowGroup {
             }
             let passes: Vec<bool> = passes.iter().collect();
             let pass = |code: usize| passes.get(code).copied().unwrap_or(false);
-            let passed = match &coded.codes {
+            let passed = match codes {
                 Codes::Narrow(codes) => {
                     let codes = codes.values();
                     BooleanBuffer::collect_bool(self.rows, |row| pass(codes[row] as usize))
@@ -173,18 +214,31 @@ impl RowGroup {
         Ok(narrow(selection, passed))
     }
 
+    /// Lists for the selected rows, made of parts that are known: once for each different value where the part has codes.
+    pub(crate) fn made(&self, made: &Made, selection: &Selection) -> Result<Column> {
+        let rows = selection.as_ref().map_or(self.rows, BooleanBuffer::count_set_bits);
+        if let [part] = made.parts.as_slice()
+            && let Some(coded) = self.of(part).and_then(|derived| derived.coded_for(selection))
+        {
+            let values = made.whole.over(vec![Arc::clone(&coded.values)], coded.values.len())?;
+            let codes = coded.codes.clone();
+            return Ok(Column::Coded(Coded { codes, values }));
+        }
+        let parts = made.parts.iter().map(|part| self.values(part, selection, rows));
+        Ok(Column::Plain(made.whole.over(parts.collect::<Result<Vec<_>>>()?, rows)?))
+    }
+
     /// The values of an expression for the selected rows.
     fn values(&self, item: &Use, selection: &Selection, rows: usize) -> Result<ArrayRef> {
         let missing = || DataFusionError::Internal("a column that is not in memory".to_owned());
+        if let Some((codes, values)) = self.codes(item)? {
+            return Ok(match selection {
+                Some(selection) => take(values.as_ref(), chosen(codes, selection)?.as_ref(), None)?,
+                None => take(values.as_ref(), codes.as_array(), None)?,
+            });
+        }
         if let Some(derived) = self.of(item) {
             return derived.values(selection)?.ok_or_else(missing);
-        }
-        if let Some(coded) = self.coded(item) {
-            let values = item.over(vec![Arc::clone(&coded.values)], coded.values.len())?;
-            return Ok(match selection {
-                Some(selection) => take(values.as_ref(), chosen(&coded.codes, selection)?.as_ref(), None)?,
-                None => take(values.as_ref(), coded.codes.as_array(), None)?,
-            });
         }
         let column = |place: &usize| self.column(*place, selection)?.ok_or_else(missing);
         item.over(item.columns.iter().map(column).collect::<Result<Vec<_>>>()?, rows)

@@ -64,13 +64,22 @@ impl Made {
             parts.push(Use::new(node, table)?);
             Ok(Transformed::new(column, true, TreeNodeRecursion::Jump))
         })?;
-        let whole = Use::new(whole.data, &Schema::new(fields))?;
+        let whole = Use::in_one(whole.data, &Schema::new(fields))?;
         Ok((!parts.is_empty() && whole.columns.len() == parts.len()).then_some(Made { parts, whole }))
     }
 }
 
 impl Use {
     pub(crate) fn new(expr: Arc<dyn PhysicalExpr>, table: &Schema) -> Result<Use> {
+        let made = Made::of(&expr, table)?.map(Arc::new);
+        Ok(Use {
+            made,
+            ..Use::in_one(expr, table)?
+        })
+    }
+
+    /// Not taken apart.
+    fn in_one(expr: Arc<dyn PhysicalExpr>, table: &Schema) -> Result<Use> {
         let mut columns: Vec<usize> = collect_columns(&expr).iter().map(ColumnExpr::index).collect();
         columns.sort_unstable();
         columns.dedup();
@@ -87,7 +96,7 @@ impl Use {
         Ok(Use {
             schema: Arc::new(table.project(&columns)?),
             volatile: is_volatile(&expr),
-            made: Made::of(&expr, table)?.map(Arc::new),
+            made: None,
             local: local.data,
             expr,
             columns,

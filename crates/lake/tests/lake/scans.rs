@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int32Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
 use arrow::util::pretty::pretty_format_batches;
 use datafusion::datasource::MemTable;
-use datafusion::functions::expr_fn::{date_trunc, right, upper};
+use datafusion::functions::expr_fn::{date_trunc, left, named_struct, right, upper};
 use datafusion::functions_aggregate::expr_fn::{count, sum};
 use datafusion::prelude::{DataFrame, Expr, SessionConfig, SessionContext, ident, lit};
 use taffrail_kql::Type;
@@ -114,12 +114,16 @@ async fn compare(lake: &Lake, plain: &SessionContext, when: &str) {
             assert_eq!(got, wanted, "{when}: {filter:?} {columns:?}");
         }
         // What comes of expressions is kept, and must be of just the rows that are wanted.
-        let end = || right(ident("Id"), lit(3)).alias("End");
-        let select = |frame: DataFrame| {
-            frame
-                .select(vec![ident("TimeGenerated"), end(), upper(ident("Verb")).alias("Upper")])
-                .unwrap()
+        let pair = || vec![lit("verb"), ident("Verb"), lit("event"), left(ident("Event"), lit(9))];
+        let made = || {
+            vec![
+                ident("TimeGenerated"),
+                right(ident("Id"), lit(3)).alias("End"),
+                upper(ident("Verb")).alias("Upper"),
+                named_struct(pair()).alias("Pair"),
+            ]
         };
+        let select = |frame: DataFrame| frame.select(made()).unwrap();
         let got = text(select(ours()), &["TimeGenerated"]).await;
         let wanted = text(select(filtered(theirs().table("rows").await.unwrap(), &filter)), &["TimeGenerated"]).await;
         assert_eq!(got, wanted, "{when}: made, {filter:?}");

@@ -73,6 +73,14 @@ impl Codes {
         }
     }
 
+    /// The code of a row; of rows that there are not, the last possible.
+    pub(crate) fn at(&self, row: usize) -> usize {
+        match self {
+            Codes::Narrow(codes) => codes.values().get(row).map_or(usize::MAX, |code| usize::from(*code)),
+            Codes::Broad(codes) => codes.values().get(row).map_or(usize::MAX, |code| usize::from(*code)),
+        }
+    }
+
     /// The codes as an index for [`take`].
     pub(crate) fn as_array(&self) -> &dyn Array {
         match self {

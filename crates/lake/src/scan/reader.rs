@@ -212,19 +212,30 @@ impl Reader {
         self.rows.add(rows.rows);
         let mut selection: Selection = None;
         let mut later = Vec::new();
-        // Those over one column first: they are decided a value at a time.
+        // Those over one column first: they are decided a value at a time, and together.
+        let mut together: Vec<(&Use, BooleanBuffer)> = Vec::new();
         for predicate in self.scan.predicates.iter() {
             if predicate.columns.len() == 1 && self.is_narrow(&predicate.columns) {
                 self.load(open, group, predicate.columns.iter().copied(), rows)?;
                 if rows.has(predicate) {
                     self.evaluate(open, group, rows, predicate)?;
-                    if !rows.select(predicate, &mut selection)? {
-                        return Ok(None);
+                    match rows.passes(predicate)? {
+                        Some(passes) => match together.iter_mut().find(|(other, _)| other.columns == predicate.columns) {
+                            Some((_, before)) => *before = &*before & &passes,
+                            None => together.push((predicate, passes)),
+                        },
+                        None if !rows.select(predicate, &mut selection)? => return Ok(None),
+                        None => {}
                     }
                     continue;
                 }
             }
             later.push(predicate);
+        }
+        for (predicate, passes) in together {
+            if !rows.narrow_to(predicate, &passes, &mut selection)? {
+                return Ok(None);
+            }
         }
         let mut rest: Vec<Use> = Vec::new();
         for predicate in later {

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array,
+};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{filter, take};
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -182,30 +184,54 @@ impl RowGroup {
         }
     }
 
+    /// For which codes of its column a predicate is true; `None` when it has none.
+    pub(crate) fn passes(&self, predicate: &Use) -> Result<Option<BooleanBuffer>> {
+        self.codes(predicate)?.map(|(_, values)| boolean(&values)).transpose()
+    }
+
+    /// Narrows the selection to rows with such codes in the column of a predicate. False when no row is left.
+    pub(crate) fn narrow_to(&self, predicate: &Use, passes: &BooleanBuffer, selection: &mut Selection) -> Result<bool> {
+        let count = passes.count_set_bits();
+        if count == 0 {
+            return Ok(false);
+        }
+        if count == passes.len() {
+            return Ok(true);
+        }
+        let Some((codes, _)) = self.codes(predicate)? else {
+            return Err(DataFusionError::Internal("codes of a column that has none".to_owned()));
+        };
+        let passes: Vec<bool> = passes.iter().collect();
+        let pass = |code: usize| passes.get(code).copied().unwrap_or(false);
+        // Of few rows, just those are looked at.
+        if let Some(before) = selection.as_ref().filter(|before| before.count_set_bits() < self.rows / 16) {
+            let mut passed = BooleanBufferBuilder::new(self.rows);
+            passed.append_n(self.rows, false);
+            let mut some = false;
+            for row in before.set_indices().filter(|row| pass(codes.at(*row))) {
+                passed.set_bit(row, true);
+                some = true;
+            }
+            *selection = Some(passed.finish());
+            return Ok(some);
+        }
+        let passed = match codes {
+            Codes::Narrow(codes) => {
+                let codes = codes.values();
+                BooleanBuffer::collect_bool(self.rows, |row| pass(codes[row] as usize))
+            }
+            Codes::Broad(codes) => {
+                let codes = codes.values();
+                BooleanBuffer::collect_bool(self.rows, |row| pass(codes[row] as usize))
+            }
+        };
+        Ok(narrow(selection, passed))
+    }
+
     /// Narrows the selection by a predicate. False when no row is left.
     pub(crate) fn select(&self, predicate: &Use, selection: &mut Selection) -> Result<bool> {
-        if let Some((codes, values)) = self.codes(predicate)? {
-            let passes = boolean(&values)?;
-            let count = passes.count_set_bits();
-            if count == 0 {
-                return Ok(false);
-            }
-            if count == passes.len() {
-                return Ok(true);
-            }
-            let passes: Vec<bool> = passes.iter().collect();
-            let pass = |code: usize| passes.get(code).copied().unwrap_or(false);
-            let passed = match codes {
-                Codes::Narrow(codes) => {
-                    let codes = codes.values();
-                    BooleanBuffer::collect_bool(self.rows, |row| pass(codes[row] as usize))
-                }
-                Codes::Broad(codes) => {
-                    let codes = codes.values();
-                    BooleanBuffer::collect_bool(self.rows, |row| pass(codes[row] as usize))
-                }
-            };
-            return Ok(narrow(selection, passed));
+        if let Some(passes) = self.passes(predicate)? {
+            return self.narrow_to(predicate, &passes, selection);
         }
         let rows = selection.as_ref().map_or(self.rows, BooleanBuffer::count_set_bits);
         let passes = boolean(&self.values(predicate, selection, rows)?)?;

@@ -5,12 +5,12 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::json;
-use taffrail_sources::{Catalogue, Decoded, DecompressError};
+use taffrail_sources::{Catalogue, Decoded, DecompressError, FailedRecord};
 
 /// Rejections that an answer lists; all are in the table DeadLetter.
 const LISTED: usize = 10;
 /// When a sender should come again, in seconds.
-const RETRY_AFTER: &str = "5";
+pub(crate) const RETRY_AFTER: &str = "5";
 
 /// What became of a body's records.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
@@ -26,6 +26,26 @@ pub struct Receipt {
     /// Source it was recognised as, when it was sent to `auto`; empty when it is of no known source
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recognised: Option<&'static str>,
+    /// Rows that a transformation dropped
+    #[serde(skip_serializing_if = "is_zero")]
+    pub dropped: u64,
+    /// Which records of a protocol could not be used
+    #[serde(skip)]
+    pub failed: Vec<FailedRecord>,
+    /// How many records of a protocol there were
+    #[serde(skip)]
+    pub carried: usize,
+    /// Whether anything could be used
+    #[serde(skip)]
+    pub usable: bool,
+    /// Newest event time, in microseconds since 1970
+    #[serde(skip)]
+    pub newest: Option<i64>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde calls it so
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A record that could not be used.
@@ -40,7 +60,7 @@ pub struct Rejection {
 }
 
 impl Receipt {
-    pub(crate) fn new(stored: u64, duplicates: u64, decoded: &Decoded) -> Receipt {
+    pub(crate) fn new(stored: u64, duplicates: u64, decoded: Decoded) -> Receipt {
         let rejections = decoded.dead.iter().take(LISTED).map(|letter| Rejection {
             record: letter.record,
             reason: letter.reason.clone(),
@@ -51,7 +71,12 @@ impl Receipt {
             duplicates,
             rejected: decoded.rejected as u64,
             rejections: rejections.collect(),
-            recognised: None,
+            recognised: Some(decoded.source),
+            dropped: 0,
+            failed: decoded.failed,
+            carried: decoded.carried,
+            usable: true,
+            newest: None,
         }
     }
 }
@@ -105,6 +130,10 @@ impl Refusal {
         Refusal::new(StatusCode::BAD_REQUEST, code, message)
     }
 
+    pub(crate) fn not_found(code: &'static str, message: impl Into<String>) -> Refusal {
+        Refusal::new(StatusCode::NOT_FOUND, code, message)
+    }
+
     pub(crate) fn too_large(message: impl Into<String>) -> Refusal {
         Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "BodyTooLarge", message)
     }
@@ -113,13 +142,18 @@ impl Refusal {
         Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, message)
     }
 
-    pub(crate) fn unavailable(code: &'static str, message: impl Into<String>) -> Refusal {
-        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
-    }
-
     /// More arrives than is kept up with.
     pub(crate) fn busy(message: impl Into<String>) -> Refusal {
         Refusal::new(StatusCode::TOO_MANY_REQUESTS, "Busy", message)
+    }
+
+    /// Whether sending again later may help.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+    }
+
+    pub(crate) fn unavailable(code: &'static str, message: impl Into<String>) -> Refusal {
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
     }
 
     /// A fault of ours; the details are for the log, not for the sender.
@@ -165,7 +199,7 @@ impl IntoResponse for Refusal {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"taffrail\""));
         }
-        if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+        if self.is_temporary() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
         }
         response

@@ -3,7 +3,7 @@
 //! What a body is compressed with is read off its first bytes, whatever the headers say: senders behind proxies that
 //! decompress, or that compress without saying so, are common.
 
-use axum::extract::Request;
+use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use taffrail_sources::DecompressLimits;
@@ -12,7 +12,7 @@ use crate::ReceiverOptions;
 use crate::answer::Refusal;
 
 /// Content types that logs come as.
-const TYPES: [&str; 15] = [
+const TYPES: [&str; 16] = [
     "application/json",
     "application/x-ndjson",
     "application/ndjson",
@@ -28,10 +28,11 @@ const TYPES: [&str; 15] = [
     "application/openmetrics-text",
     "application/vnd.fdo.journal",
     "application/x-protobuf",
+    "application/cloudevents+json",
 ];
 
 /// Snappy belongs to remote write, whose decoder undoes it.
-const ENCODINGS: [&str; 5] = ["identity", "gzip", "x-gzip", "zstd", "snappy"];
+const ENCODINGS: [&str; 6] = ["identity", "gzip", "x-gzip", "zstd", "snappy", "none"];
 
 pub(crate) fn decompress_limits(options: &ReceiverOptions) -> DecompressLimits {
     DecompressLimits {
@@ -55,6 +56,11 @@ pub(crate) fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
             return Err(Refusal::unsupported("UnsupportedContentType", message));
         }
     }
+    check_encoding(headers)
+}
+
+/// Refuses what is compressed in a way that is not known.
+pub(crate) fn check_encoding(headers: &HeaderMap) -> Result<(), Refusal> {
     for value in headers.get_all(header::CONTENT_ENCODING) {
         let text = value.to_str().unwrap_or_default();
         for encoding in text.split(',').map(|encoding| encoding.trim().to_ascii_lowercase()) {
@@ -68,16 +74,15 @@ pub(crate) fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 /// The whole body.
-pub(crate) async fn read(request: Request, limit: usize) -> Result<Bytes, Refusal> {
+pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Refusal> {
     let too_large = || Refusal::too_large(format!("the body is larger than {limit} bytes; send smaller batches"));
-    let announced = request
-        .headers()
+    let announced = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(too_large());
     }
-    axum::body::to_bytes(request.into_body(), limit).await.map_err(|error| {
+    axum::body::to_bytes(body, limit).await.map_err(|error| {
         if is_length_limit(&error) {
             too_large()
         } else {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 
-use async_trait::async_trait;
+use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use http::{Request, StatusCode, header};
@@ -15,20 +15,43 @@ use taffrail_lake::{Lake, LakeOptions};
 use taffrail_schema::Schema;
 use tower::ServiceExt;
 
-use super::*;
+use crate::{Access, DoorOptions, Receiver, ReceiverOptions, router};
 
-struct Tokens;
+mod doors;
+mod listeners;
 
-#[async_trait]
-impl Authorize for Tokens {
-    async fn authorize(&self, bearer: Option<&str>, source: &str, cluster: &str) -> Result<(), Refusal> {
-        match bearer {
-            Some("audit") if source == "kubernetes-audit" && cluster != "other" => Ok(()),
-            Some("all") => Ok(()),
-            Some("audit") => Err(Refusal::forbidden("this token may only send to the source kubernetes-audit")),
-            _ => Err(Refusal::unauthorized("this token is not known")),
-        }
-    }
+/// What the server decides about a request's token.
+async fn decide(mut request: Request<Body>, next: axum::middleware::Next) -> Response {
+    let token = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let token = token
+        .split_once(' ')
+        .filter(|(scheme, _)| !scheme.eq_ignore_ascii_case("basic"))
+        .map(|(_, token)| token);
+    let access = match token {
+        Some("all") => Access::ALL,
+        Some("audit") => Access::Granted {
+            source: Some("kubernetes-audit".to_owned()),
+            cluster: None,
+        },
+        Some("blue") => Access::Granted {
+            source: None,
+            cluster: Some("blue".to_owned()),
+        },
+        Some(_) => Access::Refused {
+            status: StatusCode::UNAUTHORIZED,
+            message: "this token is not known".to_owned(),
+        },
+        None => Access::Refused {
+            status: StatusCode::UNAUTHORIZED,
+            message: "send a token".to_owned(),
+        },
+    };
+    request.extensions_mut().insert(access);
+    next.run(request).await
 }
 
 struct Fixture {
@@ -43,9 +66,9 @@ async fn fixture(options: ReceiverOptions) -> Fixture {
     let lake = Lake::open(directory.path(), Arc::clone(&schema), LakeOptions::default())
         .await
         .unwrap();
-    let receiver = Receiver::with_authorization(lake.clone(), schema, options, Arc::new(Tokens));
+    let receiver = Receiver::new(lake.clone(), schema, options);
     Fixture {
-        router: router(receiver),
+        router: router(receiver, DoorOptions::default()).layer(axum::middleware::from_fn(decide)),
         lake,
         _directory: directory,
     }
@@ -157,8 +180,11 @@ async fn who_may_not_send_is_told_why_and_nothing_is_stored() {
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
         assert!(response.headers()[header::WWW_AUTHENTICATE].to_str().unwrap().starts_with("Bearer"));
     }
-    for path in ["/ingest/azure-diagnostics", "/ingest/kubernetes-audit/other"] {
-        let response = fixture.send(path, &[(header::AUTHORIZATION, "Bearer audit")], event("a")).await;
+    for (path, token) in [
+        ("/ingest/azure-diagnostics", "Bearer audit"),
+        ("/ingest/kubernetes-audit/other", "Bearer blue"),
+    ] {
+        let response = fixture.send(path, &[(header::AUTHORIZATION, token)], event("a")).await;
         assert_eq!(response.status(), StatusCode::FORBIDDEN, "{path}");
     }
     let (status, error) = fixture.post("/ingest/kubernets", event("a")).await;

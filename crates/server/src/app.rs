@@ -39,7 +39,7 @@ pub struct App {
     pub library: Arc<dyn Library>,
     /// Where rows are kept
     pub storage: Arc<dyn Storage>,
-    /// Serves `/ingest/…`; whoever gets there has shown a token that may send to that source and cluster
+    /// Serves the ways in; each request carries what it may do ([`crate::ports::Sender`])
     pub ingest: Router,
     /// Incidents that change, by rules and by people
     pub changes: broadcast::Sender<IncidentChange>,

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use axum::extract::{ConnectInfo, FromRequestParts, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, Uri, header};
 use subtle::ConstantTimeEq as _;
@@ -16,6 +17,7 @@ use taffrail_state::users::Role;
 
 use crate::app::Context;
 use crate::error::ApiError;
+use crate::ports::Sender;
 
 /// Cookie that carries a session's secret.
 pub(crate) const COOKIE: &str = "taffrail_session";
@@ -222,43 +224,80 @@ guard!(
     Administrator
 );
 
-/// Lets a request through to ingestion when its token may send to that source and cluster.
-pub(crate) async fn guard_ingest(State(context): State<Context>, request: axum::extract::Request, next: Next) -> Response {
-    match may_ingest(&context, request.method(), request.uri(), request.headers()).await {
-        Ok(()) => next.run(request).await,
+/// Decides whether a request may send events in, and attaches it: what is refused, its protocol's door refuses. At our own door the
+/// path says source and cluster, and what may not be sent there ends here.
+pub(crate) async fn guard_ingest(State(context): State<Context>, mut request: axum::extract::Request, next: Next) -> Response {
+    let sender = match may_ingest(&context, request.method(), request.uri(), request.headers()).await {
+        Ok(sender) => sender,
         Err(refused) => {
             ::metrics::counter!("taffrail_ingest_refused_total").increment(1);
-            refused.into_response()
+            if request.uri().path().starts_with("/ingest/") {
+                return refused.into_response();
+            }
+            Sender::MayNot {
+                status: refused.status(),
+                message: refused.message().to_owned(),
+            }
         }
+    };
+    request.extensions_mut().insert(sender);
+    next.run(request).await
+}
+
+/// The token of a request, wherever the protocols have it: `Bearer`, Splunk's scheme, the password of basic authentication, the key of
+/// Elasticsearch's `ApiKey`, Firehose's header.
+fn ingest_token(headers: &HeaderMap) -> Option<String> {
+    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+    let Some((scheme, rest)) = text("authorization").and_then(|value| value.split_once(' ')) else {
+        return text("x-amz-firehose-access-key").map(str::to_owned);
+    };
+    let rest = rest.trim();
+    // Both are base64 of two texts with a colon between them.
+    let second = || {
+        let decoded = base64::engine::general_purpose::STANDARD.decode(rest).ok()?;
+        let decoded = String::from_utf8(decoded).ok()?;
+        decoded.split_once(':').map(|(_, second)| second.to_owned())
+    };
+    match scheme.to_ascii_lowercase().as_str() {
+        "bearer" | "splunk" => Some(rest.to_owned()),
+        "basic" => second(),
+        "apikey" => second().or_else(|| Some(rest.to_owned())),
+        _ => None,
     }
 }
 
-async fn may_ingest(context: &Context, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
+async fn may_ingest(context: &Context, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Sender, ApiError> {
     if context.options.no_auth {
-        return check_local(method, uri, headers);
+        check_local(method, uri, headers)?;
+        return Ok(Sender::May {
+            source: None,
+            cluster: None,
+        });
     }
-    let Some(token) = bearer(headers) else {
+    let Some(token) = ingest_token(headers) else {
         return Err(ApiError::unauthorized("send an ingestion token: Authorization: Bearer tfr_…"));
     };
-    let found = context.app.state.find_token(token, context.now()).await?;
+    let found = context.app.state.find_token(&token, context.now()).await?;
     let found = found.ok_or_else(|| ApiError::unauthorized("this token is not known, has expired or was revoked"))?;
     let Scope::Ingest { source, cluster } = found.scope else {
         return Err(ApiError::forbidden("this token is for the API; make an ingestion token for this"));
     };
-    let mut segments = uri.path().trim_start_matches('/').split('/').skip(1);
-    let mut segment = || segments.next().filter(|text| !text.is_empty());
-    let (to_source, to_cluster) = (segment(), segment());
-    if source.is_some() && source.as_deref() != to_source {
-        return Err(ApiError::forbidden(format!(
-            "this token may only send to the source {}",
-            source.unwrap_or_default()
-        )));
+    if uri.path().starts_with("/ingest/") {
+        let mut segments = uri.path().trim_start_matches('/').split('/').skip(1);
+        let mut segment = || segments.next().filter(|text| !text.is_empty());
+        let (to_source, to_cluster) = (segment(), segment());
+        if source.is_some() && source.as_deref() != to_source {
+            return Err(ApiError::forbidden(format!(
+                "this token may only send to the source {}",
+                source.unwrap_or_default()
+            )));
+        }
+        if cluster.is_some() && cluster.as_deref() != to_cluster {
+            return Err(ApiError::forbidden(format!(
+                "this token may only send for the cluster {}",
+                cluster.unwrap_or_default()
+            )));
+        }
     }
-    if cluster.is_some() && cluster.as_deref() != to_cluster {
-        return Err(ApiError::forbidden(format!(
-            "this token may only send for the cluster {}",
-            cluster.unwrap_or_default()
-        )));
-    }
-    Ok(())
+    Ok(Sender::May { source, cluster })
 }

@@ -244,6 +244,26 @@ pub struct TableStatistics {
     pub files: u64,
 }
 
+/// What a request that brings events in may do. Every request that reaches [`crate::App::ingest`] carries one among its extensions: each
+/// protocol refuses in its own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sender {
+    /// It may send
+    May {
+        /// Only this source
+        source: Option<String>,
+        /// Only for this cluster
+        cluster: Option<String>,
+    },
+    /// It may not
+    MayNot {
+        /// 401, 403, or 500 when it cannot be said
+        status: http::StatusCode,
+        /// Why
+        message: String,
+    },
+}
+
 /// Where rows are kept.
 #[async_trait]
 pub trait Storage: Send + Sync + 'static {

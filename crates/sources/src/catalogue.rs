@@ -1,6 +1,7 @@
 //! Which sources there are: names and decoders. The receiver's paths, `taffrail scan` and `taffrail sources` read this list;
 //! what people need to know about a source is data, in `content/sources` (see [`crate::SourceInfo`]).
 
+use crate::carried;
 use crate::decode::{Sink, SourceError};
 use crate::files::Cut;
 use crate::formats::{self, Format};
@@ -15,6 +16,8 @@ pub struct Source {
     pub(crate) decoder: Decoder,
     /// Where a file of it may be cut into chunks
     pub(crate) cut: Cut,
+    /// It is a protocol that carries records of other sources
+    pub(crate) carrier: bool,
 }
 
 /// How a body becomes rows.
@@ -93,11 +96,20 @@ const SOURCES: &[Source] = &[
         formats::ALCIDE,
     ),
     json("json", &["CustomLog_CL"], formats::CUSTOM),
+    carrier("elasticsearch", CARRIED, carried::bulk::decode),
+    carrier("loki", CARRIED, carried::loki::decode),
+    carrier("otlp-logs", CARRIED, carried::otlp::decode_logs),
+    carrier("otlp-metrics", &["InsightsMetrics"], carried::otlp::decode_metrics),
+    carrier("splunk-hec", CARRIED, carried::hec::decode),
+    carrier("fluent", CARRIED, carried::fluent::decode),
+    carrier("gelf", CARRIED, carried::gelf::decode),
+    carrier("cloudevents", CARRIED, carried::cloud_events::decode),
     Source {
         id: AUTO,
         tables: &[],
         decoder: Decoder::Auto,
         cut: Cut::Record,
+        carrier: false,
     },
 ];
 
@@ -107,6 +119,7 @@ const fn json(id: &'static str, tables: &'static [&'static str], formats: &'stat
         tables,
         decoder: Decoder::Json(formats),
         cut: Cut::Record,
+        carrier: false,
     }
 }
 
@@ -116,6 +129,18 @@ const fn lines(id: &'static str, tables: &'static [&'static str], decode: fn(&[u
         tables,
         decoder: Decoder::Whole(decode),
         cut: Cut::Line,
+        carrier: false,
+    }
+}
+
+/// Where records of protocols go that are of no form of their own, and lines of containers; those of other forms go where they belong.
+const CARRIED: &[&str] = &["CustomLog_CL", "ContainerLogV2"];
+
+const fn carrier(id: &'static str, tables: &'static [&'static str], decode: fn(&[u8], &mut Sink<'_>) -> Result<(), SourceError>) -> Source {
+    Source {
+        cut: Cut::Nowhere,
+        carrier: true,
+        ..lines(id, tables, decode)
     }
 }
 

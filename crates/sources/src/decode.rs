@@ -61,6 +61,21 @@ pub struct Decoded {
     pub rejected: usize,
     /// Source it was read as: what was asked for, or what `auto` recognised; empty when it recognised nothing
     pub source: &'static str,
+    /// Of a protocol that carries records: which of them could not be used, from 0, and why
+    pub failed: Vec<FailedRecord>,
+    /// Of a protocol that carries records: how many there were
+    pub carried: usize,
+}
+
+/// A record of a protocol that could not be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedRecord {
+    /// Which, from 0
+    pub number: usize,
+    /// Why, a short phrase
+    pub reason: String,
+    /// Why, exactly
+    pub detail: String,
 }
 
 impl Decoded {
@@ -121,7 +136,7 @@ pub fn decode_with(source: &str, body: &[u8], context: &Context<'_>, limits: &Li
     sink.finish(read_as.map_or("", |source| source.id))
 }
 
-fn read_body(source: &'static Source, body: &[u8], sink: &mut Sink<'_>) -> Result<(), SourceError> {
+pub(crate) fn read_body(source: &'static Source, body: &[u8], sink: &mut Sink<'_>) -> Result<(), SourceError> {
     match source.decoder {
         Decoder::Json(formats) => Reader::new(formats, sink).body(body),
         Decoder::Whole(decode) => decode(body, sink),
@@ -166,6 +181,11 @@ pub(crate) struct Sink<'a> {
     pub(crate) audit: Option<AuditRows>,
     pub(crate) tables: LineTables,
     pub(crate) named: BTreeMap<String, NamedTable>,
+    /// Cluster that the record that is read now names besides its text
+    pub(crate) cluster: String,
+    carried: usize,
+    failed: Vec<FailedRecord>,
+    last: (String, String),
     records: u64,
     dead: Vec<DeadLetter>,
     rejected: usize,
@@ -180,6 +200,10 @@ impl<'a> Sink<'a> {
             audit: None,
             tables: LineTables::default(),
             named: BTreeMap::new(),
+            cluster: String::new(),
+            carried: 0,
+            failed: Vec::new(),
+            last: (String::new(), String::new()),
             records: 0,
             dead: Vec::new(),
             rejected: 0,
@@ -200,6 +224,7 @@ impl<'a> Sink<'a> {
     pub(crate) fn reject(&mut self, reason: &str, detail: &str, raw: &[u8]) {
         self.records += 1;
         self.rejected += 1;
+        self.last = (reason.to_owned(), detail.to_owned());
         if self.dead.len() >= self.limits.dead {
             return;
         }
@@ -210,6 +235,18 @@ impl<'a> Sink<'a> {
             raw: mask::dead_letter(dead::cut(raw)),
             raw_length: raw.len() as u64,
         });
+    }
+
+    /// The number of the record of a protocol that comes next.
+    pub(crate) fn next_carried(&mut self) -> usize {
+        self.carried += 1;
+        self.carried - 1
+    }
+
+    /// The record of a protocol could not be used, for the reason of the last refusal.
+    pub(crate) fn note_failed(&mut self, number: usize) {
+        let (reason, detail) = self.last.clone();
+        self.failed.push(FailedRecord { number, reason, detail });
     }
 
     /// The text of a record that was read, if it is not too long and is text.
@@ -261,6 +298,8 @@ impl<'a> Sink<'a> {
             records: usize::try_from(self.records).unwrap_or(usize::MAX),
             dead: self.dead,
             rejected: self.rejected,
+            failed: self.failed,
+            carried: self.carried,
         })
     }
 }

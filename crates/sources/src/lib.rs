@@ -10,6 +10,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod carried;
 mod catalogue;
 mod compression;
 mod dead;
@@ -23,6 +24,7 @@ mod json;
 mod klog;
 mod lines;
 mod mask;
+pub mod msgpack;
 mod named;
 mod protobuf;
 mod recognise;
@@ -33,10 +35,13 @@ mod time;
 #[cfg(test)]
 mod tests;
 
+pub use carried::bulk::{BulkError, BulkItem, bulk_items};
+pub use carried::fluent::{FluentMessage, fluent_message};
+pub use carried::hec::{EVENT_BLANK, EVENT_REQUIRED};
 pub use catalogue::{AUTO, Catalogue, Source};
 pub use compression::{Compression, DecompressError, DecompressLimits, Decompressor, decompress};
 pub use dead::{DeadLetter, RAW_LIMIT, dead_letter_batch};
-pub use decode::{Context, Decoded, Limits, SourceError, decode, decode_with};
+pub use decode::{Context, Decoded, FailedRecord, Limits, SourceError, decode, decode_with};
 pub use formats::custom::{Naming, decode_into, infer_table};
 pub use info::{InfoError, Row, SourceInfo, State, Step};
 pub use recognise::{NotRecognised, Recognised, recognise};

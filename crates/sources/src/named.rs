@@ -116,6 +116,8 @@ impl Sink<'_> {
         rows.time(taffrail_schema::RECEIVED, self.received);
         if !self.context.cluster.is_empty() {
             rows.text("Cluster", &self.context.cluster);
+        } else if !self.cluster.is_empty() {
+            rows.text("Cluster", &self.cluster);
         }
         Ok(rows)
     }

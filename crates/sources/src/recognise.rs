@@ -39,7 +39,7 @@ pub fn recognise(body: &[u8], origin: &str) -> Result<Recognised, NotRecognised>
     Ok(Recognised { source, why })
 }
 
-type Guess = Option<(&'static str, &'static str)>;
+pub(crate) type Guess = Option<(&'static str, &'static str)>;
 
 fn of_body(body: &[u8], origin: &str) -> Guess {
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
@@ -58,7 +58,7 @@ fn of_body(body: &[u8], origin: &str) -> Guess {
 }
 
 /// By the members of the object at a place.
-fn of_object(text: &[u8], at: usize, origin: &str) -> Guess {
+pub(crate) fn of_object(text: &[u8], at: usize, origin: &str) -> Guess {
     let mut names: HashSet<&[u8]> = HashSet::new();
     let mut members = Members::new(text, at);
     let (mut inner, mut caller) = (None, String::new());
@@ -81,6 +81,27 @@ fn of_object(text: &[u8], at: usize, origin: &str) -> Guess {
     let has = |name: &str| names.contains(name.as_bytes());
     let any = |wanted: &[&str]| wanted.iter().any(|name| has(name));
     let all = |wanted: &[&str]| wanted.iter().all(|name| has(name));
+    if has("resourceLogs") {
+        return Some(("otlp-logs", "it is an export request of OpenTelemetry with logs"));
+    }
+    if has("resourceMetrics") {
+        return Some(("otlp-metrics", "it is an export request of OpenTelemetry with metrics"));
+    }
+    if has("streams") && names.len() == 1 {
+        return Some(("loki", "it is a push of Loki"));
+    }
+    if all(&["specversion", "source", "type"]) {
+        return Some(("cloudevents", "its first record is a CloudEvent"));
+    }
+    if all(&["version", "short_message"]) {
+        return Some(("gelf", "its first record is a message of Graylog"));
+    }
+    if has("event") && any(&["sourcetype", "index", "source"]) && !has("kind") {
+        return Some(("splunk-hec", "its first record is an event for Splunk's collector"));
+    }
+    if names.len() == 1 && any(&["index", "create"]) {
+        return Some(("elasticsearch", "its first line is an action of Elasticsearch's bulk API"));
+    }
     if has("auditID") || all(&["kind", "apiVersion", "items"]) || (all(&["kind", "apiVersion"]) && any(&["stage", "level"])) {
         return Some((
             "kubernetes-audit",
@@ -146,7 +167,7 @@ fn of_object(text: &[u8], at: usize, origin: &str) -> Guess {
 }
 
 /// Of a container's line: what the text in it is, where only one program writes so; else a container's line.
-fn of_container(text: &str, place: &Place, why: &'static str) -> (&'static str, &'static str) {
+pub(crate) fn of_container(text: &str, place: &Place, why: &'static str) -> (&'static str, &'static str) {
     let component = control_plane::COMPONENTS.contains(&place.container.as_str());
     let own = if text.starts_with('{') {
         of_object(text.as_bytes(), 0, "").filter(|(id, _)| !matches!(*id, "json" | "container-logs" | "kubernetes-control-plane"))
@@ -200,7 +221,7 @@ fn of_lines(start: &[u8], origin: &str) -> Guess {
 }
 
 /// By one line.
-fn of_line(line: &str) -> Guess {
+pub(crate) fn of_line(line: &str) -> Guess {
     let line = line.trim_end();
     if line.contains("msg=audit(") && auditd::event_id(line.as_bytes()).is_some() && line.contains("type=") {
         return Some(("auditd", "its lines are records of the Linux audit system"));

@@ -78,7 +78,11 @@ macro_rules! tables {
                     }
                     let Some(to) = &mut self.tables.$name else { return Ok(()) };
                     to.rows.time(to.time, row.time);
-                    let cluster = if self.context.cluster.is_empty() { row.cluster } else { &self.context.cluster };
+                    let cluster = match (self.context.cluster.as_str(), row.cluster) {
+                        ("", "") => self.cluster.as_str(),
+                        ("", cluster) => cluster,
+                        (cluster, _) => cluster,
+                    };
                     set!(text to.rows, to.cluster, cluster);
                     to.rows.time(to.received, self.received);
                     $(set!($kind to.rows, to.$field, row.$field);)*

@@ -37,7 +37,7 @@ const TIMES: [&str; 11] = [
     "Timestamp",
 ];
 
-fn time_of(record: &Map<String, Value>) -> Option<i64> {
+pub(crate) fn time_of(record: &Map<String, Value>) -> Option<i64> {
     TIMES
         .iter()
         .filter_map(|name| record.get(*name))

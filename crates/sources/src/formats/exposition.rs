@@ -91,7 +91,7 @@ fn parse(line: &str) -> Result<Sample<'_>, &'static str> {
 }
 
 /// Reads `name="value",...}`; what is behind it.
-fn parse_labels<'a>(mut rest: &'a str, labels: &mut Vec<(&'a str, String)>) -> Result<&'a str, &'static str> {
+pub(crate) fn parse_labels<'a>(mut rest: &'a str, labels: &mut Vec<(&'a str, String)>) -> Result<&'a str, &'static str> {
     loop {
         rest = rest.trim_start_matches([' ', ',']);
         if let Some(rest) = rest.strip_prefix('}') {

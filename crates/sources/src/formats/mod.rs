@@ -26,7 +26,7 @@ mod grafana;
 pub(crate) mod haproxy;
 mod hubble;
 pub(crate) mod journald;
-mod login;
+pub(crate) mod login;
 pub(crate) mod nginx;
 pub(crate) mod node_services;
 mod prisma;

@@ -34,7 +34,7 @@ pub(crate) fn decode(body: &[u8], sink: &mut Sink<'_>) -> Result<(), SourceError
     }
 }
 
-fn decompress(body: &[u8]) -> Result<Vec<u8>, String> {
+pub(crate) fn decompress(body: &[u8]) -> Result<Vec<u8>, String> {
     let length = snap::raw::decompress_len(body).map_err(|error| format!("the body is not in Snappy's block format: {error}"))?;
     // Snappy copies at most 64 bytes for three.
     if length > MESSAGE_LIMIT || length / 32 > body.len() {

@@ -9,7 +9,7 @@ use super::{context, schema};
 use crate::{Catalogue, SourceInfo, State, decode};
 
 /// Families of log sources that Taffrail promises, in the order of the page.
-const FAMILIES: [&str; 10] = [
+const FAMILIES: [&str; 11] = [
     "Kubernetes audit",
     "Control plane components",
     "etcd",
@@ -20,6 +20,7 @@ const FAMILIES: [&str; 10] = [
     "Node operating system",
     "Monitoring systems",
     "Third-party security",
+    "Protocols of shippers",
 ];
 
 fn page(sources: &[SourceInfo]) -> String {
@@ -79,7 +80,7 @@ fn every_source_has_its_facts_and_the_page_is_made_of_them() {
             assert!(known, "{}: there is no table {table}", info.id);
         }
         // The sample that people see is one that is decoded.
-        let binary = source.id == "prometheus-remote-write";
+        let binary = matches!(source.id, "prometheus-remote-write" | "fluent");
         let sample = match binary {
             true => crate::lines::hex(&info.sample.split_ascii_whitespace().collect::<String>()).unwrap(),
             false => info.sample.clone().into_bytes(),
@@ -91,7 +92,7 @@ fn every_source_has_its_facts_and_the_page_is_made_of_them() {
     for source in &sources {
         for row in source.formats.iter().filter(|row| row.state != State::Missing) {
             let is_file = root.join("tests/data").join(&row.test).is_file();
-            let is_test = ["formats", "recorded", "masking"].iter().any(|file| {
+            let is_test = ["formats", "recorded", "masking", "carried"].iter().any(|file| {
                 let text = std::fs::read_to_string(root.join(format!("src/tests/{file}.rs"))).unwrap();
                 text.contains(&format!("fn {}()", row.test))
             });

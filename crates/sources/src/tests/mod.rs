@@ -1,6 +1,7 @@
 //! Behaviour of the decoders as a user of the crate sees it.
 
 mod bad_input;
+mod carried;
 mod documents;
 mod formats;
 mod masking;

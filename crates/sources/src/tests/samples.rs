@@ -13,12 +13,17 @@ use super::context;
 use crate::{Context, Decoded, decode};
 
 /// Samples that are of no own form: they are another source's, or anything.
-const NOT_RECOGNISED: [&str; 6] = [
+const NOT_RECOGNISED: [&str; 10] = [
     "kube-proxy/",
     "flannel/",
     "alcide-kaudit/selections",
     "node-services/",
     "json/",
+    // Binary: the address they are sent to says what they are.
+    "fluent/",
+    "loki/push.hex",
+    "otlp-logs/request.hex",
+    "otlp-metrics/request.hex",
     "unknown",
 ];
 

@@ -72,9 +72,25 @@ $(VENV)/.done: tests/clients/requirements.txt tests/tools.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt -r tests/tools.txt
 	touch $@
 
+tests/clients/node_modules: tests/clients/package-lock.json
+	cd tests/clients && npm ci --no-audit --no-fund
+	touch node_modules
+
+DEBIAN_PACKAGES := rsyslog rsyslog-elasticsearch rsyslog-gnutls libestr0 libfastjson4 liblognorm5 syslog-ng-core syslog-ng-mod-http \
+	libivykis0 prometheus prometheus-alertmanager
+.cache/debian/.done: tests/debian Makefile
+	@if command -v apt-get >/dev/null && tests/debian .cache/debian $(DEBIAN_PACKAGES) 2>.cache/debian.log; then
+	  touch $@
+	else
+	  echo "SKIPPED: Debian's packages could not be fetched; tests of their programs are left out where these are not installed"
+	fi
+
+.PHONY: debian
+debian: .cache/debian/.done ## Debian's rsyslog, syslog-ng, prometheus and alertmanager, unpacked for the tests and not installed
+
 .PHONY: test-clients
-test-clients: build $(VENV)/.done ## Real clients of the query protocols against a real server
-	tests/with-demo "$(BINARY)" $(VENV)/bin/python -m pytest -q tests/clients
+test-clients: build $(VENV)/.done tests/clients/node_modules debian ## Real clients of the query protocols and of every way in against a real server
+	TAFFRAIL_BINARY="$(abspath $(BINARY))" tests/with-demo "$(BINARY)" $(VENV)/bin/python -m pytest -q -rs tests/clients
 
 .PHONY: chromium
 chromium:
@@ -103,6 +119,16 @@ fuzz: ## Every decoder's fuzz target for FUZZ_SECONDS, from the samples and what
 	  seeds="../crates/sources/tests/data/$$target"
 	  cargo +nightly fuzz run "$$target" "corpus/$$target" $$([ -d "$$seeds" ] && echo "$$seeds") -- -max_total_time="$(FUZZ_SECONDS)" -max_len=16384
 	done
+
+SECONDS_EACH ?= 60
+.PHONY: fuzz-sources
+fuzz-sources: ## The same with the stable compiler, by mutation of the samples, each decoder and protocol for SECONDS_EACH (ONLY=name, SEED=n)
+	SECONDS_EACH="$(SECONDS_EACH)" $(CARGO) test --locked -p taffrail-sources --lib -- --ignored --nocapture no_mutation_makes_any_parser
+
+MINUTES ?= 30
+.PHONY: soak
+soak: build $(VENV)/.done ## Five kinds of clients, garbage, slow clients and disconnects for MINUTES; counts add up hop by hop
+	$(VENV)/bin/python tests/soak.py "$(BINARY)" --minutes "$(MINUTES)"
 
 .PHONY: screenshots
 screenshots: ui build chromium ## Pictures of every page, dark and light, in .cache/screenshots

@@ -262,7 +262,7 @@ pub enum RulesCommand {
 /// `sources`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  taffrail sources list\n  taffrail sources show ingress-nginx\n  taffrail sources test /var/log/syslog\n  journalctl -o export | taffrail sources test - --query 'KubeletLogs | summarize count() by Level'"
+    after_help = "Examples:\n  taffrail sources list\n  taffrail sources show ingress-nginx\n  taffrail sources test /var/log/syslog\n  taffrail sources connect kubernetes-audit --cluster prod --server https://taffrail.example --data-dir taffrail-data\n  journalctl -o export | taffrail sources test - --query 'KubeletLogs | summarize count() by Level'"
 )]
 pub struct SourcesOptions {
     /// What to do with them
@@ -279,6 +279,20 @@ pub enum SourcesCommand {
     Show {
         /// Its name
         name: String,
+    },
+    /// Print the configuration that connects a source, with the address and a new token filled in
+    Connect {
+        /// Its name
+        name: String,
+        /// Name of the cluster; the token is good for it only
+        #[arg(long, default_value = "")]
+        cluster: String,
+        /// Address under which senders reach the server
+        #[arg(long, value_name = "URL", env = "TAFFRAIL_URL", default_value = "http://127.0.0.1:8090")]
+        server: String,
+        /// Data directory of the server, to make the token there; without it the server is asked, with the administrator's API token in TAFFRAIL_TOKEN
+        #[arg(long, value_name = "DIR", env = "TAFFRAIL_DATA_DIR")]
+        data_dir: Option<PathBuf>,
     },
     /// Decode a file, say what it was recognised as, and print rows; nothing is stored
     Test {

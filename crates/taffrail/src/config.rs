@@ -1,5 +1,7 @@
 //! Settings of the server: defaults, then the configuration file, then `TAFFRAIL_*` variables, then the command line.
 
+pub mod ways;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -67,6 +69,61 @@ external_data = []
 # Memory for answers that may be asked for again while nothing new has arrived; 0 keeps none. A request with
 # "Cache-Control: no-cache" is always run.
 result_cache = "64MiB"
+
+[health]
+# How often a row of TaffrailHealth says how each source fares.
+interval = "1m"
+
+# Sockets for senders that do not speak HTTP; none by default. syslog-udp, syslog-tcp (RFC 6587; with cert and key RFC 5425), gelf-udp,
+# gelf-tcp, fluent. Messages of syslog in CEF or LEEF go to CommonSecurityLog, others to Syslog.
+# [[listeners]]
+# protocol = "syslog-tcp"
+# address = "127.0.0.1:6514"
+# cluster = "prod"
+# cert = "/etc/taffrail/tls.crt"
+# key = "/etc/taffrail/tls.key"
+# client_ca = "/etc/taffrail/senders.crt"   # only senders with a certificate of these authorities
+# shared_key = "…"                           # protocol fluent only
+# max_connections = 1024
+# max_message = "256KiB"
+
+# Pages of metrics that are fetched: fixed addresses, or those that a cluster's API names (role "pod": the annotations prometheus.io/scrape,
+# port, path; role "node": kubelets). Without server it is the cluster this runs in.
+# [[scrape]]
+# job = "nodes"
+# cluster = "prod"
+# targets = ["http://10.0.0.7:9100/metrics"]
+# kubernetes = { role = "pod", namespace = "shop" }
+# interval = "30s"
+# timeout = "10s"
+# bearer_token_file = "/etc/taffrail/scrape.token"
+# ca_file = "/etc/taffrail/scrape-ca.crt"
+
+# Files that are followed as they grow or appear, also those of mounted buckets.
+# [[watch]]
+# pattern = "/exports/aks/**/*.json"
+# source = "auto"
+# cluster = "prod"
+# interval = "10s"
+
+# KQL over rows before they are stored; `source` is what arrives. By table (and source, where given), or as a stream of a data collection
+# rule that declares its columns.
+# [[transform]]
+# table = "ContainerLogV2"
+# source = "container-logs"
+# query = "source | where LogLevel != 'DEBUG'"
+# [[transform]]
+# stream = "Custom-Orders"
+# rule = "dcr-0123456789abcdef"
+# columns = [{ name = "TimeGenerated", type = "datetime" }, { name = "Text", type = "string" }]
+# table = "CustomLog_CL"
+# query = "source | extend Message = replace_string(Text, 'secret', '***') | project TimeGenerated, Message"
+
+# Workspaces and keys (base64) of the Data Collector API.
+# [[data_collector]]
+# workspace = "11111111-2222-3333-4444-555555555555"
+# key = "c2VjcmV0"
+# cluster = "prod"
 "#;
 
 /// Settings.
@@ -95,6 +152,34 @@ pub struct Config {
     pub detection: Detection,
     /// `[query]`
     pub query: Query,
+    /// `[health]`
+    pub health: HealthRows,
+    /// `[[listeners]]`
+    pub listeners: Vec<ways::Listener>,
+    /// `[[scrape]]`
+    pub scrape: Vec<ways::Scrape>,
+    /// `[[watch]]`
+    pub watch: Vec<ways::Watch>,
+    /// `[[transform]]`
+    pub transform: Vec<ways::Transform>,
+    /// `[[data_collector]]`
+    pub data_collector: Vec<ways::Workspace>,
+}
+
+/// `[health]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HealthRows {
+    /// `interval`
+    pub interval: Interval,
+}
+
+impl Default for HealthRows {
+    fn default() -> HealthRows {
+        HealthRows {
+            interval: Interval(Duration::from_secs(60)),
+        }
+    }
 }
 
 /// `[tls]`
@@ -195,6 +280,12 @@ impl Default for Config {
             lake: Lake::default(),
             detection: Detection::default(),
             query: Query::default(),
+            health: HealthRows::default(),
+            listeners: Vec::new(),
+            scrape: Vec::new(),
+            watch: Vec::new(),
+            transform: Vec::new(),
+            data_collector: Vec::new(),
         }
     }
 }

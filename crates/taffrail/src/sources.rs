@@ -1,5 +1,7 @@
 //! `taffrail sources`: what kinds of logs there are, how to connect them, and what becomes of a file.
 
+mod connect;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
@@ -25,6 +27,17 @@ pub async fn run(options: SourcesOptions) -> anyhow::Result<u8> {
     match options.command {
         SourcesCommand::List => list(&SourceInfo::load(&content)?),
         SourcesCommand::Show { name } => show(&SourceInfo::load(&content)?, &name),
+        SourcesCommand::Connect {
+            name,
+            cluster,
+            server,
+            data_dir,
+        } => {
+            let sources = SourceInfo::load(&content)?;
+            let source = found(&sources, &name)?;
+            print!("{}", connect::connect(source, &cluster, &server, data_dir.as_deref()).await?);
+            Ok(DONE)
+        }
         SourcesCommand::Test {
             file,
             source,
@@ -65,10 +78,15 @@ fn list(sources: &[SourceInfo]) -> anyhow::Result<u8> {
     Ok(DONE)
 }
 
+fn found<'a>(sources: &'a [SourceInfo], name: &str) -> anyhow::Result<&'a SourceInfo> {
+    match sources.iter().find(|source| source.id == name) {
+        Some(source) => Ok(source),
+        None => bail!("there is no source {name}; taffrail sources list shows them"),
+    }
+}
+
 fn show(sources: &[SourceInfo], name: &str) -> anyhow::Result<u8> {
-    let Some(source) = sources.iter().find(|source| source.id == name) else {
-        bail!("there is no source {name}; taffrail sources list shows them")
-    };
+    let source = found(sources, name)?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "{} ({})\n{}", source.name, source.id, source.description)?;
     writeln!(out, "\nTables:      {}", source.tables.join(", "))?;

@@ -86,18 +86,16 @@ async fn take(door: &Door, request: Request) -> Result<(), Refusal> {
     };
     let records = with_time(records, access::text(&parts.headers, "time-generated-field"));
     let table = format!("{name}_CL");
-    let naming = Naming::Suffixed;
-    let reading = match door.receiver.table(&table) {
-        Some(_) => Reading::Table {
-            table,
-            naming,
-            door: "data-collector",
-            through: None,
-        },
-        None => {
-            let message = format!("there is no table {table}: make it first (taffrail sources show json says how)");
-            return Err(Refusal::not_found("InvalidLogType", message));
-        }
+    let objects: Vec<serde_json::Map<String, Value>> = match &records {
+        Value::Array(records) => records.iter().filter_map(Value::as_object).cloned().collect(),
+        _ => Vec::new(),
+    };
+    door.receiver.fit(&table, &objects).await?;
+    let reading = Reading::Table {
+        table,
+        naming: Naming::Suffixed,
+        door: "data-collector",
+        through: None,
     };
     let receipt = door
         .receiver

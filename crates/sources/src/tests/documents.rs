@@ -65,6 +65,53 @@ fn page(sources: &[SourceInfo]) -> String {
     out
 }
 
+/// A way that records may take.
+#[derive(serde::Deserialize)]
+struct Way {
+    name: String,
+    address: String,
+    client: String,
+    state: State,
+    test: String,
+    #[serde(default)]
+    missing: String,
+}
+
+/// The table of the ways in; each that works names a test that there is.
+fn ways(root: &Path) -> String {
+    let text = std::fs::read_to_string(root.join("../../content/ways/ways.yaml")).unwrap();
+    let ways: Vec<Way> = serde_yaml_ng::from_str(&text).unwrap();
+    let mut out = String::from(
+        "\n## Ways in\n\nWhat brings records here, whatever they are; `make test-clients` runs the tests of `tests/clients`, each with its own client, and asks\n\
+         for the rows. Listeners, scraping, watched folders and transformations are settings (`taffrail serve --print-config`);\n\
+         `taffrail sources connect NAME` prints what to paste, with address and a new token.\n\n\
+         | way | address | client of the test | state | shown by |\n|---|---|---|---|---|\n",
+    );
+    for way in ways {
+        let in_file = |file: &str, test: &str| {
+            let text = std::fs::read_to_string(root.join(file)).unwrap_or_default();
+            ["def ", "fn "].iter().any(|word| text.contains(&format!("{word}{test}(")))
+        };
+        let shown = match way.test.split_once("::") {
+            Some((file, test)) => in_file(&format!("../../tests/clients/{file}"), test) || in_file(&format!("src/tests/{file}"), test),
+            None => way.state == State::Missing || root.join("tests/data").join(&way.test).is_file(),
+        };
+        assert!(shown, "{}: there is no test {}", way.name, way.test);
+        let missing = if way.missing.is_empty() { String::new() } else { format!(": {}", way.missing) };
+        let test = way.test.rsplit("::").next().unwrap_or_default().to_owned();
+        writeln!(
+            out,
+            "| {} | {} | {} | {}{missing} | `{test}` |",
+            way.name,
+            way.address,
+            way.client,
+            way.state.as_str()
+        )
+        .unwrap();
+    }
+    out
+}
+
 #[test]
 fn every_source_has_its_facts_and_the_page_is_made_of_them() {
     let sources = SourceInfo::load(&Content::embedded()).unwrap();
@@ -102,7 +149,7 @@ fn every_source_has_its_facts_and_the_page_is_made_of_them() {
     for family in FAMILIES {
         assert!(sources.iter().any(|source| source.group == family), "{family} has no source");
     }
-    let expected = page(&sources);
+    let expected = page(&sources) + &ways(root);
     let path = root.join("../../docs/sources.md");
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&path, &expected).unwrap();

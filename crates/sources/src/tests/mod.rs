@@ -4,6 +4,7 @@ mod bad_input;
 mod carried;
 mod documents;
 mod formats;
+mod fuzz;
 mod masking;
 mod mutated;
 mod recorded;

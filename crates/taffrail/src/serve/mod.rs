@@ -4,7 +4,9 @@ mod adapters;
 mod parquet;
 mod rows;
 mod trail;
+mod transform;
 mod watchlists;
+mod ways;
 
 use std::future::Future;
 use std::path::Path;
@@ -16,7 +18,7 @@ use taffrail_content::Content;
 use taffrail_detect::Detector;
 use taffrail_engine::{Engine, EngineOptions, TableSource};
 use taffrail_lake::{Lake, LakeOptions};
-use taffrail_receive::{Receiver, ReceiverOptions};
+use taffrail_receive::ReceiverOptions;
 use taffrail_schema::Schema;
 use taffrail_server::{App, Server, ServerOptions, TlsFiles};
 use taffrail_state::State;
@@ -35,7 +37,7 @@ use crate::query::LakeSource;
 /// Folder of the lake below the data directory.
 pub const LAKE: &str = "lake";
 /// File of the state below the data directory.
-const STATE: &str = "state.sqlite";
+pub const STATE: &str = "state.sqlite";
 
 /// Runs the command; gives the exit code.
 pub async fn run(options: ServeOptions) -> anyhow::Result<u8> {
@@ -94,6 +96,8 @@ pub struct Running {
     lake: Lake,
     schema: Arc<Schema>,
     detector: Detector,
+    ways: ways::Ways,
+    engine: Engine,
     detects: bool,
     directory: String,
     no_auth: bool,
@@ -173,7 +177,14 @@ impl Running {
             decompressed_limit: usize::try_from(config.ingest.max_decompressed.0).unwrap_or(usize::MAX),
             ..ReceiverOptions::default()
         };
-        let receiver = Receiver::new(lake.clone(), Arc::clone(&schema), receiver_options);
+        let ways = match ways::Ways::open(config, receiver_options, &lake, &schema, &content).await {
+            Ok(ways) => ways,
+            Err(error) => {
+                lake.close().await?;
+                return Err(error);
+            }
+        };
+        let asked = engine.clone();
         let app = App {
             queries: Arc::new(adapters::EngineQueries {
                 engine,
@@ -189,7 +200,7 @@ impl Running {
                 lake: lake.clone(),
                 schema: Arc::clone(&schema),
             }),
-            ingest: taffrail_receive::router(receiver),
+            ingest: ways.router.clone(),
             changes: detector.changes(),
             clock: taffrail_server::system_clock(),
             metrics: Some(metrics),
@@ -209,6 +220,8 @@ impl Running {
             lake,
             schema,
             detector,
+            ways,
+            engine: asked,
             detects: config.detection.enabled,
             directory: config.data_dir.display().to_string(),
             no_auth: config.no_auth,
@@ -226,6 +239,9 @@ impl Running {
         println!("Taffrail {}", env!("CARGO_PKG_VERSION"));
         println!("  address:   {}", self.url);
         println!("  data:      {}", self.directory);
+        for (protocol, address) in &self.ways.listening {
+            println!("  listening: {protocol:?} {address}");
+        }
         if let Some(first) = &self.first {
             println!("  user:      {}", first.user);
             println!("  password:  {}", first.password);
@@ -248,6 +264,7 @@ impl Running {
         let trail = tokio::spawn(trail);
         let detector = self.detector.clone();
         let detects = self.detects;
+        let bringing = tokio::spawn(self.ways.run(self.engine, ended.clone()));
         let detecting = tokio::spawn(async move {
             if detects {
                 return detector.run(ended).await;
@@ -274,6 +291,8 @@ impl Running {
             })
             .await;
         let _ = ending.send(true);
+        // What is under way is stored while the lake is open.
+        let _ = bringing.await;
         let detected = watched.await.context("detection was stopped")?;
         trail.await.context("writing the trail was stopped")?;
         let closed = self.lake.close().await;

@@ -1,0 +1,4 @@
+//! Fuzz target of the source `cloudevents`.
+#![no_main]
+
+taffrail_fuzz::decoder!("cloudevents");

@@ -112,7 +112,7 @@ class Server:
             assert signed_in.status_code == 200, signed_in.text
             csrf = {"X-CSRF-Token": signed_in.json()["csrf"]}
             tokens = []
-            for body in ({"name": "ways", "kind": "ingest"}, {"name": "ask", "kind": "api", "role": "administrator"}):
+            for body in ({"name": "ways", "kind": "ingest"}, {"name": "ask", "kind": "api", "role": "Administrator"}):
                 made = session.post(f"{self.url}/api/v1/tokens", json=body, headers=csrf)
                 assert made.status_code == 201, made.text
                 tokens.append(made.json()["token"])
@@ -162,7 +162,7 @@ class Server:
 
     def close(self):
         self.process.terminate()
-        assert self.process.wait(60) == 0
+        assert self.process.wait(120) == 0
 
 
 @pytest.fixture(scope="session")

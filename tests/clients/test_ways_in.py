@@ -325,7 +325,7 @@ class TestGelf:
         handlers = [
             (graypy.GELFUDPHandler("127.0.0.1", udp), word()),
             # In chunks: it is random enough not to shrink into one.
-            (graypy.GELFUDPHandler("127.0.0.1", udp, compress=False, chunker=graypy.handler.GELFTruncatingChunker(chunk_size=500)), long),
+            (graypy.GELFUDPHandler("127.0.0.1", udp, compress=False, gelf_chunker=graypy.handler.GELFTruncatingChunker(chunk_size=500)), long),
             (graypy.GELFTCPHandler("127.0.0.1", tcp), word()),
         ]
         for handler, text in handlers:

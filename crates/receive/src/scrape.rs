@@ -90,7 +90,11 @@ pub async fn run(options: ScrapeOptions, receiver: Receiver, mut ended: watch::R
             () = crate::until(&mut ended) => return,
         }
         if let Some(discovery) = &options.kubernetes {
-            match discover(&client, discovery).await {
+            let discovering = tokio::select! {
+                found = discover(&client, discovery) => found,
+                () = crate::until(&mut ended) => return,
+            };
+            match discovering {
                 Ok(targets) => found = targets,
                 // Those found before are still likely to be there.
                 Err(error) => receiver

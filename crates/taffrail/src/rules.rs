@@ -189,7 +189,12 @@ fn decode(schema: &Schema, source: &str, bytes: &[u8]) -> Result<Vec<(String, Re
         schema,
         origin: "rule test".to_owned(),
     };
-    let decoded = taffrail_sources::decode(source, bytes, &context).map_err(|error| error.to_string())?;
+    // Rules over what Taffrail writes itself have rows of a table as their events.
+    let decoded = match schema.table(source) {
+        Some(_) => taffrail_sources::decode_into(source, taffrail_sources::Naming::Exact, bytes, &context),
+        None => taffrail_sources::decode(source, bytes, &context),
+    };
+    let decoded = decoded.map_err(|error| error.to_string())?;
     if let Some(letter) = decoded.dead.first() {
         return Err(format!(
             "event {} cannot be read: {}: {}",

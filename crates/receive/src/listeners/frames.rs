@@ -86,7 +86,7 @@ mod tests {
         let stream = b"<1>one\n11 <2>two\nmore<3>three\n6 <4>end";
         assert_eq!(
             cut(Framing::Syslog, stream),
-            ["<1>one\n", "11 <2>two\nmor", "e<3>three\n", "6 <4>end"]
+            ["<1>one\n", "11 <2>two\nmore", "<3>three\n", "6 <4>end"]
         );
         assert_eq!(next_frame(Framing::Syslog, b"12 <1>", 100), Ok(None));
         assert_eq!(next_frame(Framing::Syslog, b"12", 100), Ok(None));

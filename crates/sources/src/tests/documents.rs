@@ -97,7 +97,11 @@ fn ways(root: &Path) -> String {
             None => way.state == State::Missing || root.join("tests/data").join(&way.test).is_file(),
         };
         assert!(shown, "{}: there is no test {}", way.name, way.test);
-        let missing = if way.missing.is_empty() { String::new() } else { format!(": {}", way.missing) };
+        let missing = if way.missing.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", way.missing)
+        };
         let test = way.test.rsplit("::").next().unwrap_or_default().to_owned();
         writeln!(
             out,

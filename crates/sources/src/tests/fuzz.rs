@@ -72,7 +72,11 @@ fn no_mutation_makes_any_parser_panic_for_as_long_as_is_asked() {
     let mut found = Vec::new();
     for source in Catalogue::sources().iter().filter(|source| only.is_empty() || source.id == only) {
         let own: Vec<Vec<u8>> = all.iter().filter(|(of, _)| of == source.id).map(|(_, body)| body.clone()).collect();
-        let seeds = if own.is_empty() { all.iter().map(|(_, body)| body.clone()).collect() } else { own };
+        let seeds = if own.is_empty() {
+            all.iter().map(|(_, body)| body.clone()).collect()
+        } else {
+            own
+        };
         let mut random = Random(seed | 1);
         let (began, mut inputs) = (Instant::now(), 0_u64);
         while began.elapsed() < Duration::from_secs(seconds) {
@@ -88,7 +92,11 @@ fn no_mutation_makes_any_parser_panic_for_as_long_as_is_asked() {
         }
         eprintln!("{:<28} {inputs:>9} inputs in {:>4} s", source.id, began.elapsed().as_secs());
     }
-    assert!(found.is_empty(), "inputs that are not survived, or take too long:\n{}", found.join("\n"));
+    assert!(
+        found.is_empty(),
+        "inputs that are not survived, or take too long:\n{}",
+        found.join("\n")
+    );
 }
 
 /// Rows fit their tables, no record counts as both used and refused, and parsers of protocols give what they took from.

@@ -264,7 +264,8 @@ impl Running {
         let trail = tokio::spawn(trail);
         let detector = self.detector.clone();
         let detects = self.detects;
-        let bringing = tokio::spawn(self.ways.run(self.engine, ended.clone()));
+        let (closing, closed_ways) = watch::channel(false);
+        let bringing = tokio::spawn(self.ways.run(self.engine, closed_ways));
         let detecting = tokio::spawn(async move {
             if detects {
                 return detector.run(ended).await;
@@ -288,6 +289,8 @@ impl Running {
                     () = stop => {}
                     () = failed.notified() => tracing::error!("detection ended: the server stops"),
                 }
+                // Sockets close together with the doors.
+                let _ = closing.send(true);
             })
             .await;
         let _ = ending.send(true);

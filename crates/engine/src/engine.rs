@@ -12,7 +12,7 @@ use datafusion::physical_plan::execution_plan::reset_plan_states;
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use taffrail_kql::bound::Rel;
 use taffrail_kql::catalog::{Catalog, Schema};
-use taffrail_kql::{BoundQuery, Completion, Diagnostic, Type, Value};
+use taffrail_kql::{BoundQuery, Completion, Diagnostic, Hover, Type, Value};
 
 use crate::cache::{Cache, Known};
 use crate::discover::{self, Asking, Members, Question};
@@ -154,6 +154,11 @@ impl Engine {
     /// What could stand at a byte offset of a text.
     pub fn complete(&self, text: &str, offset: usize) -> Vec<Completion> {
         language::complete(text, offset, self.schema.as_ref(), ticks(Utc::now()))
+    }
+
+    /// What the word at a byte offset of a text is.
+    pub fn hover(&self, text: &str, offset: usize) -> Option<Hover> {
+        language::hover(text, offset, self.schema.as_ref(), ticks(Utc::now()))
     }
 
     /// Text to bound query, without running anything.

@@ -5,7 +5,7 @@
 
 use crate::diagnostic::Diagnostic;
 use crate::syntax::token::{Token, TokenKind};
-use crate::syntax::{parse, print, tokens};
+use crate::syntax::{PieceKind, parse, pieces, print, tokens};
 
 /// Words beyond which texts are matched by counting instead of by comparing.
 const COMPARED: usize = 3000;
@@ -30,7 +30,7 @@ pub fn format(text: &str) -> Result<String, Vec<Diagnostic>> {
     }
     let printed = print(&query);
     let old = words(text);
-    let comments = comments(text, &old);
+    let comments = comments(text);
     if comments.is_empty() {
         return Ok(printed);
     }
@@ -45,23 +45,24 @@ fn words(text: &str) -> Vec<Token> {
     words
 }
 
-fn comments<'t>(text: &'t str, words: &[Token]) -> Vec<Comment<'t>> {
+fn comments(text: &str) -> Vec<Comment<'_>> {
     let mut found = Vec::new();
-    let mut from = 0;
-    for word in 0..=words.len() {
-        let until = words.get(word).map_or(text.len(), |token| token.span.start);
-        let gap = text.get(from..until).unwrap_or_default();
-        for (line, part) in gap.split('\n').enumerate() {
-            if let Some(at) = part.find("//") {
-                let trailing = line == 0 && word > 0;
-                found.push(Comment {
-                    text: part.get(at..).unwrap_or_default().trim_end(),
-                    word: if trailing { word - 1 } else { word },
-                    trailing,
-                });
+    let mut word = 0;
+    let mut line_has_words = false;
+    for piece in pieces(text) {
+        let said = text.get(piece.span.start..piece.span.end).unwrap_or_default();
+        match piece.kind {
+            PieceKind::Token(_) => {
+                word += 1;
+                line_has_words = true;
             }
+            PieceKind::Space => line_has_words &= !said.contains('\n'),
+            PieceKind::Comment => found.push(Comment {
+                text: said.trim_end(),
+                word: if line_has_words { word - 1 } else { word },
+                trailing: line_has_words,
+            }),
         }
-        from = words.get(word).map_or(text.len(), |token| token.span.end);
     }
     found
 }

@@ -13,6 +13,7 @@ pub mod catalog;
 pub mod complete;
 pub mod diagnostic;
 mod format;
+mod hover;
 pub mod reference;
 pub mod syntax;
 pub mod types;
@@ -22,6 +23,7 @@ pub use bound::BoundQuery;
 pub use complete::{Completion, CompletionKind, complete};
 pub use diagnostic::{Code, Diagnostic, Span};
 pub use format::format;
+pub use hover::{Hover, hover};
 
 /// Functions that are part of the language itself (`iff`, `now`, `toscalar`), with how they are used.
 pub fn forms() -> &'static [(&'static str, &'static str)] {

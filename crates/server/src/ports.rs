@@ -146,6 +146,21 @@ pub struct Completion {
     pub insert: String,
 }
 
+/// What a word of a query is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hover {
+    /// Where the word stands, in bytes
+    pub span: taffrail_kql::Span,
+    /// The word
+    pub name: String,
+    /// `table`, `column`, `function`, `operator`, …
+    pub kind: String,
+    /// The type of a column, the usage of a function or operator
+    pub detail: String,
+    /// One sentence, when there is one
+    pub about: Option<String>,
+}
+
 /// A function queries can call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct FunctionInfo {
@@ -170,6 +185,10 @@ pub trait Queries: Send + Sync + 'static {
     fn check(&self, text: &str) -> Vec<Diagnostic>;
     /// What could stand at a byte offset.
     fn complete(&self, text: &str, offset: usize) -> Vec<Completion>;
+    /// What the word at a byte offset is.
+    fn hover(&self, text: &str, offset: usize) -> Option<Hover>;
+    /// The plans of a query, without running it.
+    async fn explain(&self, text: &str, request: &Request) -> Result<String, Failure>;
     /// Columns a query would have; none when it is not valid.
     fn columns(&self, text: &str) -> Vec<Column>;
     /// Functions queries can call, stored ones included.

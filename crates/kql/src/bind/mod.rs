@@ -159,6 +159,9 @@ pub(crate) enum Outer {
 /// Nesting (functions, views, parentheses) beyond which a query is refused rather than the stack lost.
 const MAX_DEPTH: usize = 200;
 
+/// Parts beyond which a query is refused: functions that call functions twice double them with each step.
+const MAX_PARTS: u32 = 1_000_000;
+
 /// State of one binding.
 pub(crate) struct Binder<'a> {
     pub(crate) env: &'a Environment<'a>,
@@ -193,6 +196,8 @@ pub(crate) struct Binder<'a> {
     next_column: u32,
     next_shared: u32,
     depth: usize,
+    /// Parts bound so far
+    parts: u32,
 }
 
 impl<'a> Binder<'a> {
@@ -218,6 +223,7 @@ impl<'a> Binder<'a> {
             next_column: 0,
             next_shared: 0,
             depth: 0,
+            parts: 0,
         }
     }
 
@@ -301,6 +307,20 @@ impl<'a> Binder<'a> {
                 format!("the query is nested more than {MAX_DEPTH} levels deep"),
             );
         }
+        if self.parts.max(self.next_column) > MAX_PARTS {
+            let reported = self.parts == u32::MAX;
+            self.parts = u32::MAX;
+            if reported {
+                return Err(Reported);
+            }
+            let problem = Diagnostic::error(
+                Code::Semantic,
+                span,
+                format!("the query has more than {MAX_PARTS} parts once its functions and tables are written out"),
+            );
+            return Err(self.report(problem.with_help("use what is needed several times as `materialize(...)`, or ask in parts")));
+        }
+        self.parts += 1;
         self.depth += 1;
         let result = f(self);
         self.depth -= 1;

@@ -4,9 +4,14 @@
 
 use super::literal::{literal_type, parse_typed, timespan_of_unit};
 use super::token::{Token, TokenKind, continues_name, dashed, starts_name};
-use super::{json, strings};
+use super::{MAX_TEXT, MAX_WORDS, json, strings};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::types::Value;
+
+/// Diagnostics after which no more are kept.
+const MAX_DIAGNOSTICS: usize = 100;
+/// Bytes behind a bracket in which the end of a broken literal is looked for.
+const MAX_LITERAL: usize = 1024;
 
 /// Signs, longest first.
 const SYMBOLS: &[&str] = &[
@@ -16,6 +21,13 @@ const SYMBOLS: &[&str] = &[
 
 /// The tokens of a text, the last being [`TokenKind::End`], and what was wrong.
 pub(super) fn lex(text: &str) -> (Vec<Token>, Vec<Diagnostic>) {
+    if text.len() > MAX_TEXT {
+        let about = format!(
+            "the query has {} bytes of text, more than the {MAX_TEXT} that are allowed",
+            text.len()
+        );
+        return refused(text, 0, &about);
+    }
     let mut lexer = Lexer {
         text,
         at: 0,
@@ -23,10 +35,34 @@ pub(super) fn lex(text: &str) -> (Vec<Token>, Vec<Diagnostic>) {
         diagnostics: Vec::new(),
         line: true,
     };
-    while lexer.step() {}
+    while lexer.step() {
+        if lexer.tokens.len() > MAX_WORDS {
+            let about = format!("the query has more than the {MAX_WORDS} words that are allowed");
+            return refused(text, lexer.at, &about);
+        }
+    }
+    lexer.diagnostics.truncate(MAX_DIAGNOSTICS);
     let end = Span::new(text.len(), text.len());
     lexer.push(TokenKind::End, end);
     (lexer.tokens, lexer.diagnostics)
+}
+
+/// A text that is not read: one broken word.
+fn refused(text: &str, at: usize, about: &str) -> (Vec<Token>, Vec<Diagnostic>) {
+    let whole = Span::new(0, text.len());
+    let place = Span::new(at.min(text.len()), at.min(text.len()));
+    let broken = Token {
+        kind: TokenKind::Broken,
+        span: whole,
+        starts_line: true,
+    };
+    let end = Token {
+        kind: TokenKind::End,
+        span: Span::new(text.len(), text.len()),
+        starts_line: false,
+    };
+    let problem = Diagnostic::error(Code::Syntax, place, about).with_help("keep long lists of values in a table, or ask in parts");
+    (vec![broken, end], vec![problem])
 }
 
 struct Lexer<'a> {
@@ -123,7 +159,11 @@ impl<'a> Lexer<'a> {
     fn curly(&mut self, open: char) {
         let straight = if matches!(open, '“' | '”' | '„') { '"' } else { '\'' };
         let body = self.rest().get(open.len_utf8()..).unwrap_or_default();
-        let line = body.split(['\n', '\r']).next().unwrap_or_default();
+        let near = body
+            .char_indices()
+            .nth(MAX_LITERAL)
+            .map_or(body, |(end, _)| body.get(..end).unwrap_or_default());
+        let line = near.split(['\n', '\r']).next().unwrap_or_default();
         let close = line.char_indices().find(|(_, c)| match straight {
             '"' => matches!(c, '“' | '”' | '"'),
             _ => matches!(c, '‘' | '’' | '\''),
@@ -243,7 +283,7 @@ impl<'a> Lexer<'a> {
                 }
                 Err(problem) => {
                     self.diagnostics.push(problem);
-                    let end = self.closing(open).unwrap_or(self.text.len());
+                    let end = self.closing(open, usize::MAX).unwrap_or(self.text.len());
                     self.push(TokenKind::Broken, Span::new(start, end));
                 }
             }
@@ -251,7 +291,13 @@ impl<'a> Lexer<'a> {
         }
         let Some(ty) = literal_type(word) else { return false };
         let inside = self.text.get(open + 1..).unwrap_or_default();
-        let Some(length) = inside.find(')') else { return false };
+        let mut near = MAX_LITERAL.min(inside.len());
+        while !inside.is_char_boundary(near) {
+            near -= 1;
+        }
+        let Some(length) = inside.get(..near).and_then(|near| near.find(')')) else {
+            return false;
+        };
         let goo = inside.get(..length).unwrap_or_default();
         let span = Span::new(start, open + 1 + length + 1);
         match parse_typed(ty, goo) {
@@ -261,7 +307,7 @@ impl<'a> Lexer<'a> {
                 let help = format!("`{word}(...)` holds a constant; convert values of columns with `to{ty}(...)`");
                 self.diagnostics.push(problem.with_help(help));
                 let end = if goo.contains('(') {
-                    self.closing(open).unwrap_or(span.end)
+                    self.closing(open, MAX_LITERAL / 4).unwrap_or(span.end)
                 } else {
                     span.end
                 };
@@ -271,8 +317,8 @@ impl<'a> Lexer<'a> {
         true
     }
 
-    /// Behind the bracket that closes the one at `open`, strings not looked into deeply.
-    fn closing(&self, open: usize) -> Option<usize> {
+    /// Behind the bracket that closes the one at `open`, when it is within so many bytes; strings not looked into deeply.
+    fn closing(&self, open: usize, within: usize) -> Option<usize> {
         let mut depth = 0_usize;
         let mut at = open;
         while let Some(c) = self.text.get(at..).and_then(|t| t.chars().next()) {
@@ -288,6 +334,9 @@ impl<'a> Lexer<'a> {
             at += c.len_utf8();
             if depth == 0 {
                 return Some(at);
+            }
+            if at - open > within {
+                return None;
             }
         }
         None

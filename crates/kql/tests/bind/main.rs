@@ -7,8 +7,10 @@
 
 mod catalog;
 mod completion;
+mod library;
 mod mutated;
 mod oracle;
+mod properties;
 mod schema;
 
 use std::fmt::Write;

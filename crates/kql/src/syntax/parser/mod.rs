@@ -23,6 +23,10 @@ use crate::diagnostic::{Code, Diagnostic, Span};
 const MAX_DEPTH: usize = 150;
 /// Operators in one chain (`a + b + c ...`) that make the tree deeper with each.
 const MAX_CHAIN: usize = 250;
+/// Operators in one pipeline: what is bound and planned is as deep as they are many.
+const MAX_OPERATORS: usize = 500;
+/// Statements of one text: each knows the names of those in front of it.
+const MAX_STATEMENTS: usize = 10_000;
 /// Diagnostics after which no more are kept.
 const MAX_DIAGNOSTICS: usize = 20;
 

@@ -1,6 +1,6 @@
 //! Pipes: a source and the operators behind it.
 
-use super::{Failed, Parsed, Parser};
+use super::{Failed, MAX_OPERATORS, Parsed, Parser};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::syntax::ast::{Expr, ExprKind, Operator};
 use crate::syntax::token::{FOREIGN, OPERATORS, TokenKind, near};
@@ -150,6 +150,12 @@ impl<'a> Parser<'a> {
                     continue;
                 }
             } else if !self.pipe_is_missing() {
+                return operators;
+            }
+            if operators.len() >= MAX_OPERATORS {
+                let message = format!("a pipeline has at most {MAX_OPERATORS} operators");
+                let span = self.span();
+                self.give_up(span, &message, "join what can be said at once: `extend a = 1, b = 2`");
                 return operators;
             }
             match self.operator() {

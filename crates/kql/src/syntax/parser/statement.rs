@@ -2,7 +2,7 @@
 //!
 //! Source: Kusto Query Language reference, "Query statements".
 
-use super::{Failed, Parsed, Parser};
+use super::{Failed, MAX_STATEMENTS, Parsed, Parser};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::syntax::ast::{Parameter, ParameterType, Pattern, PatternCase, Query, Statement, StatementKind};
 use crate::syntax::token::TokenKind;
@@ -36,6 +36,12 @@ impl Parser<'_> {
         loop {
             while self.eat(";") {}
             if self.is_end() || matches!(self.symbol(), ")" | "]" | "}") {
+                return statements;
+            }
+            if statements.len() >= MAX_STATEMENTS {
+                let message = format!("a text has at most {MAX_STATEMENTS} statements");
+                let span = self.span();
+                self.give_up(span, &message, "ask in parts");
                 return statements;
             }
             match self.nested(Self::statement) {

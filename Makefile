@@ -130,6 +130,11 @@ MINUTES ?= 30
 soak: build $(VENV)/.done ## Five kinds of clients, garbage, slow clients and disconnects for MINUTES; counts add up hop by hop
 	$(VENV)/bin/python tests/soak.py "$(BINARY)" --minutes "$(MINUTES)"
 
+SECONDS ?= 60
+.PHONY: fuzz-language
+fuzz-language: ## The language under queries damaged by chance, for SECONDS (SEED=n begins elsewhere)
+	SECONDS="$(SECONDS)" $(CARGO) test --locked -p taffrail-engine --test kqlt no_text_breaks_the_language -- --nocapture
+
 .PHONY: screenshots
 screenshots: ui build chromium ## Pictures of every page, dark and light, in .cache/screenshots
 	SCREENSHOTS="$(CURDIR)/.cache/screenshots" tests/with-demo "$(BINARY)" npm --prefix ui run e2e

@@ -161,7 +161,7 @@ fn key(text: &str) -> u64 {
 
 /// `now` is in the bound query, where it matters.
 fn alike(kept: &QueryRequest, asked: &QueryRequest) -> bool {
-    kept.timespan == asked.timespan && kept.parameters == asked.parameters && kept.max_rows == asked.max_rows
+    kept.timespan == asked.timespan && kept.parameters == asked.parameters && kept.max_rows == asked.max_rows && kept.limits == asked.limits
 }
 
 /// Functions whose value differs from call to call.

@@ -12,7 +12,7 @@ use datafusion::physical_plan::execution_plan::reset_plan_states;
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use taffrail_kql::bound::Rel;
 use taffrail_kql::catalog::{Catalog, Schema};
-use taffrail_kql::{BoundQuery, Completion, Diagnostic, Hover, Type, Value};
+use taffrail_kql::{BoundQuery, Completion, Diagnostic, Hover, Limits, Type, Value};
 
 use crate::cache::{Cache, Known};
 use crate::discover::{self, Asking, Members, Question};
@@ -66,6 +66,8 @@ pub struct QueryRequest {
     pub max_rows: Option<usize>,
     /// Run it, even when the answer is known from before
     pub fresh: bool,
+    /// What it may use; what its text sets counts as well
+    pub limits: Limits,
 }
 
 /// Runs KQL over tables. Cheap to clone.
@@ -285,8 +287,14 @@ impl Engine {
         request: &QueryRequest,
         plan: Option<Arc<dyn ExecutionPlan>>,
     ) -> Result<(QueryResult, Option<Arc<dyn ExecutionPlan>>), QueryError> {
-        let limit = self.options.timeout;
-        let execution = Box::pin(self.execute_all(query, request, plan));
+        let limits = request
+            .limits
+            .with(&query.options)
+            .map_err(|problem| QueryError::Diagnostics(vec![problem]))?;
+        let engine = self.within(&limits);
+        let request = &QueryRequest { limits, ..request.clone() };
+        let limit = engine.options.timeout;
+        let execution = Box::pin(engine.execute_all(query, request, plan));
         let Ok(execution) = tokio::time::timeout(limit, execution).await else {
             return Err(QueryError::Timeout { limit });
         };
@@ -373,15 +381,33 @@ impl Engine {
         Ok((tables, plan.filter(|_| query.further.is_empty())))
     }
 
-    fn max_rows(&self, request: &QueryRequest) -> usize {
-        let asked = request.max_rows.unwrap_or(self.options.max_rows);
-        asked.min(self.options.max_rows)
+    /// This engine as a query with these limits sees it.
+    fn within(&self, limits: &Limits) -> Engine {
+        let mut options = self.options.as_ref().clone();
+        options.memory_limit = limits.memory.unwrap_or(usize::MAX).min(options.memory_limit);
+        options.timeout = limits.time.unwrap_or(options.timeout);
+        Engine {
+            options: Arc::new(options),
+            ..self.clone()
+        }
+    }
+
+    /// Rows of an answer, and whether those behind them are missed.
+    fn rows(&self, request: &QueryRequest) -> (usize, bool) {
+        let (rows, missed) = request.limits.rows(self.options.max_rows);
+        match request.max_rows {
+            Some(asked) if asked < rows => (asked, true),
+            _ => (rows, missed),
+        }
     }
 
     /// Runs a plan that was made before. It keeps what it counted and built; run again it starts with nothing.
     async fn execute_again(&self, plan: &Arc<dyn ExecutionPlan>, request: &QueryRequest) -> Result<Execution, QueryError> {
         let fresh = reset_plan_states(Arc::clone(plan)).map_err(|error| self.failed(error))?;
-        execute::execute(&self.parallel, fresh, self.max_rows(request), self.options.memory_limit).await
+        self.measured(
+            execute::execute(&self.parallel, fresh, self.rows(request).0, self.options.memory_limit).await?,
+            request,
+        )
     }
 
     async fn execute(
@@ -402,8 +428,30 @@ impl Engine {
         } else {
             None
         };
-        let execution = execute::execute(session, plan, self.max_rows(request), memory).await?;
-        Ok((execution, kept))
+        let (rows, _) = self.rows(request);
+        let in_memory = execute::joins_in_memory(plan.as_ref());
+        let execution = match execute::execute(session, plan, rows, memory).await {
+            Err(QueryError::Memory { .. }) if in_memory => {
+                // Joins of sorted inputs spill, where one with a table of hashes cannot.
+                let session = Arc::new(session::with_sorted_joins(session, memory));
+                let plan = execute::physical(&session, &optimized).await.map_err(|error| self.failed(error))?;
+                execute::execute(&session, plan, rows, memory).await?
+            }
+            other => other?,
+        };
+        Ok((self.measured(execution, request)?, kept))
+    }
+
+    /// What a run gave, if it is not more than it may be.
+    fn measured(&self, mut execution: Execution, request: &QueryRequest) -> Result<Execution, QueryError> {
+        execution.truncated &= self.rows(request).1;
+        if let Some(limit) = request.limits.bytes {
+            let bytes: usize = execution.batches.iter().map(RecordBatch::get_array_memory_size).sum();
+            if bytes > limit {
+                return Err(QueryError::TooLarge { limit });
+            }
+        }
+        Ok(execution)
     }
 
     /// The logical plan as lowered, as optimized, and the physical plan, as text.

@@ -69,9 +69,17 @@ pub enum QueryError {
         /// How long was allowed
         limit: std::time::Duration,
     },
+    /// Its answer has more bytes than it may have
+    #[error(
+        "Query result set has exceeded the internal data size limit {limit} (E_QUERY_RESULT_SET_TOO_LARGE): keep fewer columns (`project`) or rows, or `set truncationmaxsize`"
+    )]
+    TooLarge {
+        /// Bytes allowed
+        limit: usize,
+    },
     /// It needs more memory than allowed
     #[error(
-        "the query needs more memory than the {} MiB that queries may use: narrow the time range, keep fewer columns (`project`), or raise the engine's memory limit ({message})",
+        "Runaway query (E_RUNAWAY_QUERY): it needs more memory than the {} MiB that it may use: narrow the time range, keep fewer columns (`project`), or raise the engine's memory limit ({message})",
         .limit / (1024 * 1024)
     )]
     Memory {

@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
+use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 
+use crate::budget::Budget;
 use crate::counted;
 use crate::error::QueryError;
 use crate::result::Statistics;
@@ -57,16 +61,22 @@ pub(crate) async fn execute(
     memory: usize,
 ) -> Result<Execution, QueryError> {
     let failed = |error: DataFusionError| QueryError::from_datafusion(error, memory);
-    let pool = &session.runtime_env().memory_pool;
+    let shared = session.runtime_env();
+    let budget = Arc::new(Budget::new(Arc::clone(&shared.memory_pool), memory));
+    let runtime = RuntimeEnv {
+        memory_pool: Arc::clone(&budget) as Arc<dyn MemoryPool>,
+        ..shared.as_ref().clone()
+    };
+    let task = TaskContext::from(session.as_ref()).with_runtime(Arc::new(runtime));
     let mut peak = 0;
-    let mut stream = execute_stream(physical.clone(), session.task_ctx()).map_err(failed)?;
+    let mut stream = execute_stream(physical.clone(), Arc::new(task)).map_err(failed)?;
     let mut batches = Vec::new();
     let mut rows: usize = 0;
     let mut bytes: usize = 0;
     let mut truncated = false;
     while let Some(batch) = stream.next().await {
         let batch = batch.map_err(failed)?;
-        peak = pool.reserved().saturating_add(bytes).max(peak);
+        peak = budget.reserved().saturating_add(bytes).max(peak);
         if batch.num_rows() == 0 {
             continue;
         }
@@ -90,7 +100,7 @@ pub(crate) async fn execute(
     }
     drop(stream);
     let mut statistics = Statistics {
-        peak_memory: peak,
+        peak_memory: budget.most().max(peak),
         ..Statistics::default()
     };
     add_scans(physical.as_ref(), &mut statistics);
@@ -99,6 +109,11 @@ pub(crate) async fn execute(
         truncated,
         statistics,
     })
+}
+
+/// Whether a plan holds the smaller side of a join in memory, which cannot be spilled.
+pub(crate) fn joins_in_memory(plan: &dyn ExecutionPlan) -> bool {
+    plan.name() == "HashJoinExec" || plan.children().iter().any(|child| joins_in_memory(child.as_ref()))
 }
 
 fn add_scans(plan: &dyn ExecutionPlan, statistics: &mut Statistics) {

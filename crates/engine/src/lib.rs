@@ -18,6 +18,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod budget;
 mod cache;
 mod cooperate;
 mod counted;
@@ -46,4 +47,4 @@ pub use error::{LowerError, QueryError};
 pub use external::{ExternalSource, Reading};
 pub use result::{QueryResult, ResultColumn, ResultTable, Statistics};
 pub use source::{MemorySource, ROWS, TableSource};
-pub use taffrail_kql::{Completion, CompletionKind};
+pub use taffrail_kql::{Completion, CompletionKind, Limits};

@@ -40,7 +40,7 @@ pub struct Statistics {
     pub row_groups_pruned: usize,
     /// Time that threads worked, about
     pub cpu: Duration,
-    /// Most memory that was held for it (by all queries of the engine at that time)
+    /// Most memory that was held for it at one time
     pub peak_memory: usize,
     /// The answer was there already
     pub from_cache: bool,
@@ -81,7 +81,7 @@ pub struct QueryResult {
     pub warnings: Vec<Diagnostic>,
     /// What it cost
     pub statistics: Statistics,
-    /// There are more rows than `max_rows`
+    /// There are more rows than were allowed
     pub truncated: bool,
     /// What the query calls its answer
     pub name: Option<String>,

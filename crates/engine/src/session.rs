@@ -57,6 +57,16 @@ pub(crate) fn session(runtime: &Arc<RuntimeEnv>, partitions: usize) -> SessionSt
         .build()
 }
 
+/// The same session, in which joins sort both of their inputs.
+pub(crate) fn with_sorted_joins(session: &SessionState, memory: usize) -> SessionState {
+    let mut config = session.config().clone().with_target_partitions(1);
+    let options = config.options_mut();
+    options.optimizer.prefer_hash_join = false;
+    // What a sort needs to merge what it spilled; the rest is for rows.
+    options.execution.sort_spill_reservation_bytes = options.execution.sort_spill_reservation_bytes.min(memory / 8);
+    SessionStateBuilder::new_from_existing(session.clone()).with_config(config).build()
+}
+
 /// DataFusion's rules with ours among them: right behind the one that brings predicates down to the scan, before the one
 /// that names common parts of expressions and so would hide them.
 fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {

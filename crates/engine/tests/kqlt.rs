@@ -10,6 +10,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod fuzz;
 mod laws;
 
 use std::fmt::Write as _;
@@ -287,6 +288,91 @@ async fn limits_hold() {
         .unwrap_err();
     assert!(matches!(error, QueryError::Memory { .. }), "{error}");
     assert!(error.to_string().contains("memory limit"), "{error}");
+}
+
+/// What a query sets, under Kusto's names; of limits given twice, the lower.
+#[tokio::test]
+async fn queries_set_their_limits() {
+    let engine = engine();
+    let rows = "range x from 1 to 5 step 1";
+    let run = async |text: String| engine.query(&text, &request()).await;
+    let result = run(format!("set truncationmaxrecords = 2; set truncationmaxrecords = 4; {rows}"))
+        .await
+        .unwrap();
+    assert_eq!((result.len(), result.truncated), (2, true));
+    let result = run(format!("set query_take_max_records = 3; {rows}")).await.unwrap();
+    assert_eq!((result.len(), result.truncated), (3, false), "what is behind is not missed");
+    let few = Engine::new(
+        engine.schema().clone(),
+        Arc::new(MemorySource::new(Arc::new(Schema::default()), []).unwrap()),
+        EngineOptions {
+            max_rows: 2,
+            ..EngineOptions::default()
+        },
+    );
+    let result = few.query(&format!("set notruncation; {rows}"), &request()).await.unwrap();
+    assert_eq!((result.len(), result.truncated), (5, false));
+    let both = format!("set notruncation; set truncationmaxrecords = 1; {rows}");
+    assert_eq!(few.query(&both, &request()).await.unwrap().len(), 1, "notruncation gives way");
+    let error = run("set truncationmaxsize = 1000; range x from 1 to 10000 step 1".to_owned())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, QueryError::TooLarge { limit: 1000 }), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("internal data size limit 1000 (E_QUERY_RESULT_SET_TOO_LARGE)")
+    );
+    let error = run("set maxmemoryconsumptionperiterator = 1048576; range x from 1 to 2000000 step 1 | summarize make_list(x)".to_owned())
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("E_RUNAWAY_QUERY") && error.to_string().contains(" 1 MiB"),
+        "{error}"
+    );
+    let endless = "set servertimeout = 100ms; range x from 1 to 20000 step 1 | extend k = 1 \
+                   | join kind=inner (range y from 1 to 20000 step 1 | extend k = 1) on k | summarize sum(x * y)";
+    let error = run(endless.to_owned()).await.unwrap_err();
+    assert!(matches!(error, QueryError::Timeout { .. }), "{error}");
+    let error = run("set truncationmaxrecords = 'x'; print 1".to_owned()).await.unwrap_err();
+    assert!(error.to_string().contains("truncationmaxrecords"), "{error}");
+}
+
+/// What does not fit into memory goes to disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn large_queries_spill() {
+    let engine = Engine::new(
+        engine().schema().clone(),
+        Arc::new(MemorySource::new(Arc::new(Schema::default()), []).unwrap()),
+        EngineOptions {
+            memory_limit: 80 * 1024 * 1024,
+            partitions: 2,
+            ..EngineOptions::default()
+        },
+    );
+    let rows = "range x from 1 to 1500000 step 1 | extend k = (x * 7919) % 1500007, s = strcat('name-', x)";
+    for (query, expected) in [
+        (
+            format!("{rows} | sort by k asc | serialize n = row_number() | summarize sum(n)"),
+            serde_json::json!([[1_125_000_750_000_i64]]),
+        ),
+        (
+            format!("{rows} | summarize n = count() by s, k | summarize sum(n)"),
+            serde_json::json!([[1_500_000]]),
+        ),
+        (
+            format!("{rows} | join kind=inner ({rows} | project s, other = k) on s | summarize count(), countif(k == other)"),
+            serde_json::json!([[1_500_000, 1_500_000]]),
+        ),
+    ] {
+        let result = engine
+            .query(&query, &request())
+            .await
+            .unwrap_or_else(|error| panic!("{query}: {error}"));
+        let rows: Vec<_> = result.rows().collect();
+        assert_eq!(serde_json::to_value(&rows).unwrap(), expected, "{query}");
+        assert!(result.statistics.peak_memory > 0 && result.statistics.peak_memory <= 96 * 1024 * 1024);
+    }
 }
 
 /// Values of query parameters come as texts, and are read as the literals they are, or as the declared type.

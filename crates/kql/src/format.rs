@@ -29,6 +29,10 @@ pub fn format(text: &str) -> Result<String, Vec<Diagnostic>> {
         return Err(problems);
     }
     let printed = print(&query);
+    if printed.trim().is_empty() {
+        // Only semicolons.
+        return Ok(text.to_owned());
+    }
     let old = words(text);
     let comments = comments(text);
     if comments.is_empty() {

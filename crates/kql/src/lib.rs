@@ -14,6 +14,7 @@ pub mod complete;
 pub mod diagnostic;
 mod format;
 mod hover;
+pub mod limits;
 pub mod reference;
 pub mod syntax;
 pub mod types;
@@ -24,6 +25,7 @@ pub use complete::{Completion, CompletionKind, complete};
 pub use diagnostic::{Code, Diagnostic, Span};
 pub use format::format;
 pub use hover::{Hover, hover};
+pub use limits::Limits;
 
 /// Functions that are part of the language itself (`iff`, `now`, `toscalar`), with how they are used.
 pub fn forms() -> &'static [(&'static str, &'static str)] {

@@ -15,6 +15,7 @@ use taffrail_state::sessions::Lifetime;
 use tokio::sync::{broadcast, watch};
 
 use crate::ports::{Library, Queries, Rules, Storage};
+use crate::running::Running;
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
@@ -147,6 +148,8 @@ pub enum ServeError {
 pub(crate) struct Context {
     pub app: App,
     pub options: Arc<ServerOptions>,
+    /// Queries that run, and those that ended lately
+    pub running: Running,
     /// Becomes true when the server is shutting down
     pub ending: watch::Receiver<bool>,
 }

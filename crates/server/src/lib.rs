@@ -22,6 +22,7 @@ mod error;
 mod metrics;
 pub mod ports;
 mod router;
+mod running;
 mod security;
 mod serve;
 #[cfg(test)]

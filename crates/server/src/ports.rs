@@ -30,6 +30,8 @@ pub struct Request {
     pub max_rows: Option<usize>,
     /// Run it, even when the answer is known from before
     pub fresh: bool,
+    /// What it may use; what its text sets counts as well
+    pub limits: taffrail_kql::Limits,
 }
 
 /// Rows of an answer, given one at a time, so that a large answer is not in memory twice.
@@ -131,6 +133,9 @@ pub enum Failure {
     /// It needs too much
     #[error("{0}")]
     Memory(String),
+    /// Somebody stopped it
+    #[error("{0}")]
+    Cancelled(String),
 }
 
 /// Something that could stand at a place of a query.

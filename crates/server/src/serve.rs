@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::app::{App, Context, ServeError, ServerOptions};
 use crate::router;
+use crate::running::Running;
 
 /// A server that listens but does not answer yet.
 pub struct Server {
@@ -56,6 +57,7 @@ impl Server {
         let context = Context {
             app,
             options: Arc::new(options),
+            running: Running::default(),
             ending: ended,
         };
         Ok(Server {

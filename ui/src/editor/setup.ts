@@ -11,6 +11,7 @@ import { KustoLanguageDefinition } from '@kusto/monaco-kusto/release/esm/languag
 import type { KustoWorker, LanguageServiceDefaults } from '@kusto/monaco-kusto';
 import type { SchemaAnswer, SchemaFunction } from '../api/types';
 import { defineThemes } from './theme';
+import { request } from '../api/client';
 import { toKustoSchema } from './schema';
 
 export { monaco };
@@ -87,12 +88,46 @@ const settings = {
   onDidProvideCompletionItems: complete,
 };
 
+interface HoverAnswer {
+  hover: { name: string; kind: string; detail: string; about?: string; start: Place; end: Place } | null;
+}
+
+interface Place {
+  line: number;
+  column: number;
+}
+
+/** What the word under the pointer is, in the server's own words. */
+async function explain(
+  model: monaco.editor.ITextModel,
+  position: monaco.Position,
+  token: monaco.CancellationToken,
+): Promise<monaco.languages.Hover | null> {
+  const abort = new AbortController();
+  const stop = token.onCancellationRequested(() => abort.abort());
+  const query = model.getValue();
+  // The server counts characters, the editor half characters.
+  const offset = Array.from(query.slice(0, model.getOffsetAt(position))).length;
+  try {
+    const answer = await request<HoverAnswer>('/api/v1/query/hover', { method: 'POST', body: { query, offset }, signal: abort.signal });
+    if (!answer.hover) return null;
+    const { name, kind, detail, about } = answer.hover;
+    const head = detail === '' || detail === name ? name : detail.startsWith(name) ? detail : `${name}: ${detail}`;
+    return { contents: [{ value: `\`${head}\` (${kind})` }, ...(about ? [{ value: about }] : [])] };
+  } catch {
+    return null;
+  } finally {
+    stop.dispose();
+  }
+}
+
 let ready: Promise<(uri: monaco.Uri) => Promise<KustoWorker>> | null = null;
 
 function start() {
   monaco.languages.register({ id: LANGUAGE, extensions: ['.kql', '.csl'], aliases: ['KQL'] });
   monaco.languages.setMonarchTokensProvider(LANGUAGE, KustoLanguageDefinition as monaco.languages.IMonarchLanguage);
   defineThemes();
+  monaco.languages.registerHoverProvider(LANGUAGE, { provideHover: explain });
   const quiet = {
     ...monaco,
     editor: { ...monaco.editor, setModelMarkers: () => undefined },

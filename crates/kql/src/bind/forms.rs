@@ -51,6 +51,7 @@ impl Binder<'_> {
             "column_ifexists" | "columnifexists" => self.column_if_exists(name, &values, span, ctx),
             "ingestion_time" => match ctx.find(RECEIVED) {
                 Some(column) => self.column_use(column, span),
+                None if self.lenient() => Ok(Expr::literal(Value::Null(Type::DateTime), self.place(span))),
                 None => {
                     let problem = Diagnostic::error(
                         Code::Semantic,

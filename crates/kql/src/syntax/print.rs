@@ -382,8 +382,9 @@ pub(super) fn expr(e: &Expr, indent: usize) -> String {
         }
         ExprKind::Negate(value) | ExprKind::Plus(value) => {
             let sign = if matches!(e.kind, ExprKind::Negate(_)) { '-' } else { '+' };
-            // `-5` is one constant, `-(5)` is not.
-            if matches!(value.kind, ExprKind::Literal(_)) {
+            // `-5` is one constant, `-(5)` is not; `-int(5)` never is one.
+            let number = |value: &Value| matches!(value, Value::Long(_) | Value::Real(_) | Value::TimeSpan(_));
+            if matches!(&value.kind, ExprKind::Literal(value) if number(value)) {
                 format!("{sign}({})", expr(value, indent))
             } else {
                 format!("{sign}{}", operand(value, 8, indent))

@@ -146,6 +146,53 @@ pub(crate) async fn complete(
     }))
 }
 
+/// What a word of a query is.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct HoverView {
+    name: String,
+    /// `table`, `column`, `function`, `aggregate`, `operator`, …
+    kind: String,
+    /// The type of a column, the usage of a function or operator
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    about: Option<String>,
+    start: Place,
+    end: Place,
+}
+
+/// What is known of the word at a place.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct HoverAnswer {
+    /// Nothing, when there is no word or nobody knows it
+    hover: Option<HoverView>,
+}
+
+/// What the word at a place of a query is.
+#[utoipa::path(post, path = "/api/v1/query/hover", tag = "query", request_body = CompleteRequest, responses(
+    (status = 200, description = "The word and what it means", body = HoverAnswer)))]
+pub(crate) async fn hover(
+    State(context): State<Context>,
+    _: Reader,
+    Body(asked): Body<CompleteRequest>,
+) -> Result<Json<HoverAnswer>, ApiError> {
+    let mut starts = asked.query.char_indices().map(|(byte, _)| byte);
+    let byte = starts.nth(asked.offset).unwrap_or(asked.query.len());
+    let found = context.app.queries.hover(&asked.query, byte);
+    Ok(Json(HoverAnswer {
+        hover: found.map(|found| {
+            let (start, end) = places(&asked.query, found.span);
+            HoverView {
+                name: found.name,
+                kind: found.kind,
+                detail: found.detail,
+                about: found.about,
+                start,
+                end,
+            }
+        }),
+    }))
+}
+
 /// Queries one has run, newest first.
 #[utoipa::path(get, path = "/api/v1/history", tag = "query", responses(
     (status = 200, description = "At most 200", body = Vec<HistoryEntry>)))]

@@ -9,6 +9,7 @@ pub(crate) mod indicators;
 pub(crate) mod ingest;
 pub(crate) mod language;
 pub(crate) mod library;
+pub(crate) mod queries;
 pub(crate) mod rules;
 pub(crate) mod schema;
 pub(crate) mod session;

@@ -83,6 +83,10 @@ fn failed(text: &str, failure: &Failure, activity: &Activity) -> Response {
             let error = kusto_answer::error("LimitsExceeded", &message, "MemoryLimitException", activity);
             refuse(StatusCode::BAD_REQUEST, &error, activity)
         }
+        Failure::Cancelled(_) => {
+            let error = kusto_answer::error("Canceled", &message, "OperationCanceledException", activity);
+            refuse(StatusCode::BAD_REQUEST, &error, activity)
+        }
         Failure::Timeout(_) => {
             let error = kusto_answer::error("Timeout", &message, "TimeoutException", activity);
             refuse(StatusCode::GATEWAY_TIMEOUT, &error, activity)
@@ -101,7 +105,7 @@ async fn query(
     principal: Principal,
     headers: HeaderMap,
     body: KustoBody,
-    write: fn(&Answer, &Activity, bool) -> Vec<u8>,
+    write: fn(&Answer, &Activity) -> Vec<u8>,
 ) -> Response {
     let activity = activity(&context, &headers);
     if let Some(message) = wrong_database(&body) {
@@ -115,6 +119,7 @@ async fn query(
         Err(message) => return bad_request(&message, &activity),
     };
     let terms = Terms {
+        client: Some(activity.client_request.clone()),
         wait: wanted.wait,
         remember: true,
     };
@@ -123,8 +128,7 @@ async fn query(
         Err(failure) => return failed(&body.csl, &failure, &activity),
     };
     let to_write = activity.clone();
-    let may_cut = wanted.may_cut;
-    match tokio::task::spawn_blocking(move || write(&answer, &to_write, may_cut)).await {
+    match tokio::task::spawn_blocking(move || write(&answer, &to_write)).await {
         Ok(body) => respond(StatusCode::OK, body, &activity),
         Err(error) => {
             tracing::error!(%error, "an answer cannot be written");
@@ -167,12 +171,17 @@ pub(crate) async fn query_v2(
 #[utoipa::path(post, path = "/v1/rest/mgmt", tag = "query", request_body = KustoBody, responses(
     (status = 200, description = "`{Tables:[…]}`", body = Object),
     (status = 400, description = "No such command", body = ErrorAnswer)))]
-pub(crate) async fn management(State(context): State<Context>, _: Reader, headers: HeaderMap, Body(body): Body<KustoBody>) -> Response {
+pub(crate) async fn management(
+    State(context): State<Context>,
+    Reader(principal): Reader,
+    headers: HeaderMap,
+    Body(body): Body<KustoBody>,
+) -> Response {
     let activity = activity(&context, &headers);
     if let Some(message) = wrong_database(&body) {
         return bad_request(&message, &activity);
     }
-    match kusto_commands::run(&context, &body.csl) {
+    match kusto_commands::run(&context, &principal, &body.csl) {
         Ok(table) => {
             let answer = json!({ "Tables": [table] });
             respond(StatusCode::OK, answer.to_string().into_bytes(), &activity)

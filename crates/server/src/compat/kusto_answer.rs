@@ -90,8 +90,43 @@ fn too_many(rows: usize) -> String {
     format!("Query result set has exceeded the internal record count limit {rows} (E_QUERY_RESULT_SET_TOO_LARGE)")
 }
 
+/// What a query cost, under the names that Kusto's clients show.
+fn consumption(answer: &Answer) -> Value {
+    let cost = &answer.cost;
+    let span = |time: std::time::Duration| {
+        format!(
+            "{:02}:{:02}:{:02}.{:07}",
+            time.as_secs() / 3600,
+            time.as_secs() / 60 % 60,
+            time.as_secs() % 60,
+            time.subsec_nanos() / 100
+        )
+    };
+    let rows = answer.row_count + answer.further.iter().map(|table| table.row_count).sum::<usize>();
+    let tables: Vec<Value> = std::iter::once(answer.row_count)
+        .chain(answer.further.iter().map(|table| table.row_count))
+        .map(|rows| json!({ "table_row_count": rows }))
+        .collect();
+    json!({
+        "ExecutionTime": answer.elapsed.as_secs_f64(),
+        "resource_usage": {
+            "cpu": { "total cpu": span(cost.cpu) },
+            "memory": { "peak_per_node": cost.peak_memory },
+        },
+        "input_dataset_statistics": {
+            "extents": { "total": cost.files + cost.files_pruned, "scanned": cost.files },
+            "rows": { "scanned": answer.scanned_rows },
+            "bytes": { "scanned": answer.scanned_bytes },
+            "row_groups": { "total": cost.row_groups + cost.row_groups_pruned, "scanned": cost.row_groups },
+        },
+        "dataset_statistics": tables,
+        "rows": rows,
+        "from_cache": cost.from_cache,
+    })
+}
+
 /// The form of `/v1/rest/query`: result, properties, status, table of contents.
-pub(crate) fn v1(answer: &Answer, activity: &Activity, may_cut: bool) -> Vec<u8> {
+pub(crate) fn v1(answer: &Answer, activity: &Activity) -> Vec<u8> {
     let mut out = br#"{"Tables":["#.to_vec();
     for (number, (_, columns, rows)) in results(answer).enumerate() {
         if number > 0 {
@@ -122,7 +157,7 @@ pub(crate) fn v1(answer: &Answer, activity: &Activity, may_cut: bool) -> Vec<u8>
         let id = &activity.id;
         json!([activity.time(), severity, name, 0, text, 1, id, id, id, activity.client_request])
     };
-    let consumption = json!({ "ExecutionTime": answer.elapsed.as_secs_f64() }).to_string();
+    let consumption = consumption(answer).to_string();
     let status = table_v1(
         &format!("Table_{}", count + 1),
         &status,
@@ -151,7 +186,7 @@ pub(crate) fn v1(answer: &Answer, activity: &Activity, may_cut: bool) -> Vec<u8>
         rows::write_value(&mut out, &table);
     }
     out.push(b']');
-    if cut(answer) && !may_cut {
+    if cut(answer) {
         out.extend_from_slice(br#","Exceptions":"#);
         rows::write_value(&mut out, &json!([too_many(answer.row_count)]));
     }
@@ -160,8 +195,8 @@ pub(crate) fn v1(answer: &Answer, activity: &Activity, may_cut: bool) -> Vec<u8>
 }
 
 /// The form of `/v2/rest/query`: frames.
-pub(crate) fn v2(answer: &Answer, activity: &Activity, may_cut: bool) -> Vec<u8> {
-    let cut = (cut(answer) && !may_cut).then(|| {
+pub(crate) fn v2(answer: &Answer, activity: &Activity) -> Vec<u8> {
+    let cut = cut(answer).then(|| {
         let mut error = error("LimitsExceeded", &too_many(answer.row_count), "limits exceeded", activity);
         if let Some(inner) = error.get_mut("error").and_then(Value::as_object_mut) {
             inner.insert("@permanent".to_owned(), Value::Bool(false));

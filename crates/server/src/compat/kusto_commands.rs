@@ -5,11 +5,14 @@ use taffrail_kql::Type;
 
 use super::kusto::DATABASE;
 use super::kusto_answer::table_v1;
+use crate::api::queries::of_whom;
 use crate::api::schema::{SchemaTable, tables};
 use crate::app::Context;
+use crate::auth::Principal;
 
 const KNOWN: &str = ".show version, .show databases, .show tables, .show table NAME cslschema, \
-    .show table NAME schema as json, .show functions, .show schema, .show database schema, .show database schema as json";
+    .show table NAME schema as json, .show functions, .show schema, .show database schema, .show database schema as json, .show queries, \
+    .show running queries [by user NAME], .cancel query \"ID\"";
 
 /// Words; `['a b']`, `["a b"]` and `'a b'` are one word.
 fn words(command: &str) -> Vec<String> {
@@ -39,7 +42,7 @@ fn words(command: &str) -> Vec<String> {
 }
 
 /// Runs a command; gives its table.
-pub(crate) fn run(context: &Context, command: &str) -> Result<Value, String> {
+pub(crate) fn run(context: &Context, principal: &Principal, command: &str) -> Result<Value, String> {
     // What is behind the first bar would be a query over the command's table.
     if command.contains('|') {
         return Err("a query over the result of a command is not yet supported".to_owned());
@@ -51,6 +54,15 @@ pub(crate) fn run(context: &Context, command: &str) -> Result<Value, String> {
     match lower.as_slice() {
         [".show", "version"] => Ok(version()),
         [".show", "databases"] | [".show", "cluster", "databases"] => Ok(databases()),
+        [".show", "queries"] => Ok(queries(context, of_whom(principal), false)),
+        [".show", "running", "queries"] => Ok(queries(context, of_whom(principal), true)),
+        [".show", "running", "queries", "by", "user", _] => {
+            let whose = named(5);
+            let allowed = of_whom(principal).is_none_or(|own| own == whose);
+            let refused = || "only an administrator sees the queries of others".to_owned();
+            allowed.then(|| queries(context, Some(whose), true)).ok_or_else(refused)
+        }
+        [".cancel", "query", _, rest @ ..] => cancel(context, principal, named(2), if rest.is_empty() { "" } else { command }),
         [".show", "tables"] => Ok(list(context)),
         [".show", "functions"] => Ok(functions(context)),
         [".show", "table", _, "cslschema"] => one(context, named(2), false),
@@ -73,6 +85,78 @@ fn known_database(name: &str) -> Result<(), String> {
 }
 
 const TEXT: Type = Type::String;
+
+/// The columns of `.show queries`; what has no meaning here is empty.
+fn queries(context: &Context, user: Option<&str>, running: bool) -> Value {
+    let columns = [
+        ("ClientActivityId", TEXT),
+        ("Text", TEXT),
+        ("Database", TEXT),
+        ("StartedOn", Type::DateTime),
+        ("LastUpdatedOn", Type::DateTime),
+        ("Duration", Type::TimeSpan),
+        ("State", TEXT),
+        ("RootActivityId", Type::Guid),
+        ("User", TEXT),
+        ("FailureReason", TEXT),
+        ("TotalCpu", Type::TimeSpan),
+        ("CacheStatistics", Type::Dynamic),
+        ("Application", TEXT),
+        ("MemoryPeak", Type::Long),
+        ("ScannedExtentsStatistics", Type::Dynamic),
+        ("Principal", TEXT),
+        ("ClientRequestProperties", Type::Dynamic),
+        ("ResultSetStatistics", Type::Dynamic),
+        ("WorkloadGroup", TEXT),
+    ];
+    let time = |millis: u64| {
+        let (seconds, rest) = (millis / 1000, millis % 1000);
+        format!("{:02}:{:02}:{:02}.{rest:03}0000", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    };
+    let runs = context.running.list(user).into_iter();
+    let rows = runs.filter(|run| (run.state == "InProgress") == running).map(|run| {
+        let updated = run.started_at + chrono::Duration::milliseconds(i64::try_from(run.elapsed_ms).unwrap_or(0));
+        let at = |moment: chrono::DateTime<chrono::Utc>| moment.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+        let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, run.id.as_bytes()).to_string();
+        json!([
+            run.id,
+            run.query,
+            DATABASE,
+            at(run.started_at),
+            at(updated),
+            time(run.elapsed_ms),
+            run.state,
+            id,
+            run.user,
+            run.failure.unwrap_or_default(),
+            run.cpu_ms.map(time),
+            null,
+            "",
+            run.peak_memory,
+            null,
+            run.user,
+            null,
+            run.rows.map(|rows| json!({ "RowCount": rows }).to_string()),
+            ""
+        ])
+    });
+    table_v1("Table_0", &columns, rows.collect())
+}
+
+/// Stops a query, one's own unless one is administrator.
+fn cancel(context: &Context, principal: &Principal, id: &str, properties: &str) -> Result<Value, String> {
+    let reason = properties.split_once("reason").and_then(|(_, rest)| {
+        let rest = rest.trim_start().strip_prefix('=')?.trim_start();
+        let quote = rest.chars().next().filter(|quote| matches!(quote, '\'' | '"'))?;
+        rest.get(1..)?.split(quote).next()
+    });
+    let stopped = context.running.cancel(id, of_whom(principal), reason.unwrap_or("by request"));
+    if stopped == 0 {
+        return Err(format!("no query {id:?} is running; .show running queries lists them"));
+    }
+    let columns = [("ClientRequestId", TEXT), ("Cancelled", Type::Bool)];
+    Ok(table_v1("Table_0", &columns, vec![json!([id, true])]))
+}
 
 fn version() -> Value {
     let columns = [

@@ -61,12 +61,6 @@ fn parameter(name: &str, given: &Json) -> Result<Value, String> {
     })
 }
 
-fn whole(options: &Map<String, Json>, name: &str) -> Option<usize> {
-    let value = options.get(name)?;
-    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
-    usize::try_from(number).ok()
-}
-
 fn switched_on(options: &Map<String, Json>, name: &str) -> bool {
     match options.get(name) {
         Some(Json::Bool(on)) => *on,
@@ -80,8 +74,6 @@ fn switched_on(options: &Map<String, Json>, name: &str) -> bool {
 pub(crate) struct Wanted {
     pub request: Request,
     pub wait: Duration,
-    /// More rows than allowed are no failure: the client asked for at most so many
-    pub may_cut: bool,
 }
 
 /// Reads options and parameters; options that are not known here are not needed for the answer to be right.
@@ -90,7 +82,6 @@ pub(crate) fn wanted(body: &KustoBody) -> Result<Wanted, String> {
     let mut wanted = Wanted {
         request: Request::default(),
         wait: DEFAULT_WAIT,
-        may_cut: false,
     };
     if let Some(options) = object(&properties, "Options")? {
         if let Some(given) = options.get("servertimeout").filter(|given| !given.is_null()) {
@@ -101,13 +92,24 @@ pub(crate) fn wanted(body: &KustoBody) -> Result<Wanted, String> {
             let read = timespan::moment(given);
             wanted.request.now = Some(read.ok_or_else(|| format!("query_now: {given:?} is no time"))?);
         }
-        if !switched_on(options, "notruncation") {
-            wanted.request.max_rows = whole(options, "truncationmaxrecords");
+        if switched_on(options, "norequesttimeout") {
+            wanted.wait = Duration::MAX;
         }
-        if let Some(most) = whole(options, "query_take_max_records") {
-            wanted.may_cut = wanted.request.max_rows.is_none_or(|truncation| most <= truncation);
-            wanted.request.max_rows = Some(wanted.request.max_rows.map_or(most, |truncation| truncation.min(most)));
+        let given = options.iter().filter(|(name, given)| !given.is_null() && *name != "servertimeout");
+        for (name, given) in given {
+            let value = match given {
+                Json::Bool(on) => Some(Value::Bool(*on)),
+                Json::Number(number) => number.as_i64().map(Value::Long),
+                Json::String(text) => Some(Value::String(text.clone())),
+                _ => None,
+            };
+            wanted
+                .request
+                .limits
+                .set(name, value.as_ref())
+                .map_err(|why| format!("{name}: {why}"))?;
         }
+        wanted.request.limits.time = wanted.request.limits.time.filter(|_| !switched_on(options, "norequesttimeout"));
     }
     if let Some(parameters) = object(&properties, "Parameters")? {
         for (name, given) in parameters {

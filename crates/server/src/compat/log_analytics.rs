@@ -162,6 +162,7 @@ fn failed(text: &str, failure: &Failure) -> (StatusCode, Value) {
         }
         Failure::Execution(message) => refusal(StatusCode::BAD_REQUEST, "BadArgumentError", message),
         Failure::Memory(message) => refusal(StatusCode::BAD_REQUEST, "QueryLimitExceeded", message),
+        Failure::Cancelled(message) => refusal(StatusCode::BAD_REQUEST, "QueryCancelled", message),
         Failure::Timeout(message) => refusal(StatusCode::GATEWAY_TIMEOUT, "GatewayTimeout", message),
     }
 }
@@ -236,6 +237,12 @@ fn body(answer: &Answer, asked: Preferences) -> Vec<u8> {
     out
 }
 
+/// What a client calls its request.
+fn client(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get("x-ms-client-request-id")?.to_str().ok()?;
+    Some(id.to_owned())
+}
+
 /// Runs one query: status and body.
 async fn answer(
     context: &Context,
@@ -243,6 +250,7 @@ async fn answer(
     workspace: &str,
     asked: &QueryBody,
     preferences: Preferences,
+    client: Option<String>,
 ) -> (StatusCode, Vec<u8>) {
     let refuse = |(status, value): (StatusCode, Value)| (status, value.to_string().into_bytes());
     if !is_workspace(workspace) {
@@ -264,6 +272,7 @@ async fn answer(
         }
     }
     let terms = Terms {
+        client,
         wait: preferences.wait,
         remember: preferences.history,
     };
@@ -321,7 +330,7 @@ pub(crate) async fn query(
         fresh: is_fresh(&headers),
         ..preferences(header_texts(&headers))
     };
-    respond(answer(&context, &principal, &workspace, &asked, preferences).await)
+    respond(answer(&context, &principal, &workspace, &asked, preferences, client(&headers)).await)
 }
 
 /// Runs a query (Log Analytics) given in the address.
@@ -356,7 +365,9 @@ pub(crate) async fn query_get(
         fresh: is_fresh(&headers),
         ..preferences(header_texts(&headers))
     };
-    Ok(respond(answer(&context, &principal, &workspace, &asked, preferences).await))
+    Ok(respond(
+        answer(&context, &principal, &workspace, &asked, preferences, client(&headers)).await,
+    ))
 }
 
 /// Runs several queries (Log Analytics).
@@ -376,7 +387,7 @@ pub(crate) async fn batch(
         let given = one.headers.iter();
         let prefer = given.filter(|(name, _)| name.eq_ignore_ascii_case("prefer"));
         let preferences = preferences(prefer.filter_map(|(_, value)| value.as_str()));
-        let (status, body) = answer(&context, &principal, &one.workspace, &one.body, preferences).await;
+        let (status, body) = answer(&context, &principal, &one.workspace, &one.body, preferences, None).await;
         let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
         responses.push(json!({ "id": one.id, "status": status.as_u16(), "headers": {}, "body": body }));
     }

@@ -33,8 +33,10 @@ pub(crate) fn refusal(failure: &Failure) -> ApiError {
 }
 
 /// How long a query may take, and whether it belongs into its user's history.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Terms {
+    /// What the client calls its request
+    client: Option<String>,
     wait: Duration,
     /// Tiles of a page that ask by themselves are nobody's history
     remember: bool,
@@ -48,19 +50,34 @@ async fn run(context: &Context, principal: &Principal, text: &str, request: &Req
     let result = if text.len() > LONGEST {
         Err(Failure::Execution(format!("the query is longer than {LONGEST} bytes")))
     } else {
-        match tokio::time::timeout(wait, context.app.queries.query(text, request)).await {
-            Ok(result) => result,
-            Err(_) => Err(Failure::Timeout(format!(
-                "the query took longer than the {} s it was given; narrow the time range, or allow more time",
-                wait.as_secs()
-            ))),
-        }
+        let id = terms.client.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+        let under_way = context.running.begin(id, text, &principal.name, began);
+        let mut stopped = under_way.stopped.clone();
+        let stop = async move {
+            let reason = stopped.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+            match reason {
+                Some(reason) => reason,
+                None => std::future::pending().await,
+            }
+        };
+        let result = tokio::select! {
+            result = tokio::time::timeout(wait, context.app.queries.query(text, request)) => result.unwrap_or_else(|_| {
+                Err(Failure::Timeout(format!(
+                    "the query took longer than the {} s it was given; narrow the time range, or allow more time",
+                    wait.as_secs()
+                )))
+            }),
+            reason = stop => Err(Failure::Cancelled(format!("the query was cancelled: {reason}"))),
+        };
+        under_way.end(&result);
+        result
     };
     let elapsed = started.elapsed();
     let outcome = match &result {
         Ok(_) => "ok",
         Err(Failure::Diagnostics(_)) => "invalid",
         Err(Failure::Timeout(_)) => "timeout",
+        Err(Failure::Cancelled(_)) => "cancelled",
         Err(_) => "failed",
     };
     ::metrics::counter!("taffrail_queries_total", "outcome" => outcome).increment(1);

@@ -31,8 +31,8 @@ use tower::ServiceExt as _;
 
 use crate::app::{App, Context, ServerOptions};
 use crate::ports::{
-    Answer, AnswerTable, Column, Compaction, Completion, Cost, Failure, FunctionInfo, Library, Queries, Render, Request, RuleInfo, Rules,
-    Shipped, Storage, TableStatistics,
+    Answer, AnswerTable, Column, Compaction, Completion, Cost, Failure, FunctionInfo, Hover, Library, Queries, Render, Request, RuleInfo,
+    Rules, Shipped, Storage, TableStatistics,
 };
 
 /// What tests and stand-ins tell each other.
@@ -188,6 +188,24 @@ impl Queries for FakeQueries {
             detail: before,
             insert: "where ".to_owned(),
         }]
+    }
+
+    fn hover(&self, text: &str, offset: usize) -> Option<Hover> {
+        let start = text.find("where")?;
+        (start..start + 5).contains(&offset).then(|| Hover {
+            span: Span::new(start, start + 5),
+            name: "where".to_owned(),
+            kind: "operator".to_owned(),
+            detail: "where predicate".to_owned(),
+            about: None,
+        })
+    }
+
+    async fn explain(&self, text: &str, _: &Request) -> Result<String, Failure> {
+        match text {
+            WRONG => Err(Failure::Diagnostics(self.check(text))),
+            text => Ok(format!("the plan of {text}")),
+        }
     }
 
     fn columns(&self, text: &str) -> Vec<Column> {
@@ -382,6 +400,7 @@ pub async fn world_with(options: ServerOptions) -> World {
     let context = Context {
         app,
         options: Arc::new(options),
+        running: crate::running::Running::default(),
         ending: world.end.subscribe(),
     };
     world.router = crate::router::router(context);

@@ -274,11 +274,9 @@ async fn kusto_reads_properties() {
     });
     for given in [properties.clone(), json!(properties.to_string())] {
         let body = json!({ "db": "taffrail", "csl": TOO_MANY, "properties": given });
-        let answered = post(&world, "/v2/rest/query", &[], body).await.json();
-        // The client asked for at most five rows: that there are more is no error.
-        assert_eq!(answered[4]["HasErrors"], json!(false));
+        assert_eq!(post(&world, "/v2/rest/query", &[], body).await.status, StatusCode::OK);
         let asked = world.asked.get();
-        assert_eq!(asked.max_rows, Some(5));
+        assert_eq!((asked.limits.records, asked.limits.take), (None, Some(5)));
         let names: Vec<&str> = asked.parameters.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["n", "who", "big"]);
     }
@@ -342,4 +340,88 @@ async fn kusto_commands_show_what_there_is() {
     }
     let metadata = world.call("GET", "/v1/rest/auth/metadata", &[], None).await.json();
     assert_eq!(metadata, json!({ "AzureAD": null, "dSTS": null }));
+}
+
+/// A query that runs is seen, and ends when somebody says so; one whose client goes away ends too.
+#[tokio::test]
+async fn queries_are_seen_and_stopped() {
+    let world = std::sync::Arc::new(world().await);
+    let token = world.reader().await;
+    let ask = |path: &'static str, id: &'static str, body: Value| {
+        let (world, token) = (world.clone(), token.clone());
+        tokio::spawn(async move {
+            let headers = [("authorization", token.as_str()), ("x-ms-client-request-id", id)];
+            world.call("POST", path, &headers, Some(body)).await
+        })
+    };
+    let headers = [("authorization", token.as_str())];
+    let listed = async |state: &str| -> Vec<Value> {
+        let all = world.call("GET", "/api/v1/queries", &headers, None).await.json();
+        all.as_array()
+            .unwrap()
+            .iter()
+            .filter(|run| run["state"] == state)
+            .cloned()
+            .collect()
+    };
+    let wait_for = async |state: &str, count: usize| loop {
+        let found = listed(state).await;
+        if found.len() == count {
+            return found;
+        }
+        tokio::task::yield_now().await;
+    };
+    let kusto = ask("/v2/rest/query", "KE.RunQuery;1", json!({ "csl": ENDLESS }));
+    let analytics = ask(QUERY, "two", json!({ "query": ENDLESS }));
+    let gone = ask(QUERY, "three", json!({ "query": ENDLESS }));
+    wait_for("InProgress", 3).await;
+    gone.abort();
+    let cancelled = wait_for("Cancelled", 1).await;
+    assert_eq!(
+        (&cancelled[0]["id"], &cancelled[0]["failure"]),
+        (&json!("three"), &json!("the client has gone"))
+    );
+
+    let command = ".cancel query \"KE.RunQuery;1\" with (reason='too slow')";
+    let stopped = world.call("POST", "/v1/rest/mgmt", &headers, Some(json!({ "csl": command }))).await;
+    assert_eq!(stopped.status, StatusCode::OK);
+    let answered = kusto.await.unwrap();
+    assert_eq!(answered.status, StatusCode::BAD_REQUEST);
+    assert_eq!(answered.json()["error"]["code"], json!("Canceled"));
+    assert!(answered.json().to_string().contains("too slow"));
+
+    let stopped = world.call("DELETE", "/api/v1/queries/two", &headers, None).await;
+    assert_eq!(stopped.status, StatusCode::NO_CONTENT);
+    assert_eq!(analytics.await.unwrap().json()["error"]["code"], json!("QueryCancelled"));
+    let again = world.call("DELETE", "/api/v1/queries/two", &headers, None).await;
+    assert_eq!(again.status, StatusCode::NOT_FOUND);
+
+    let shown = world
+        .call("POST", "/v1/rest/mgmt", &headers, Some(json!({ "csl": ".show queries" })))
+        .await
+        .json();
+    assert_eq!(shown["Tables"][0]["Rows"].as_array().unwrap().len(), 3);
+    let shown = world
+        .call("POST", "/v1/rest/mgmt", &headers, Some(json!({ "csl": ".show running queries" })))
+        .await
+        .json();
+    assert_eq!(shown["Tables"][0]["Rows"], json!([]));
+}
+
+#[tokio::test]
+async fn words_and_plans_are_explained() {
+    let world = world().await;
+    let answered = post(&world, "/api/v1/query/hover", &[], json!({ "query": "é | where x", "offset": 5 }))
+        .await
+        .json();
+    assert_eq!(answered["hover"]["detail"], json!("where predicate"));
+    assert_eq!(answered["hover"]["start"]["offset"], json!(4));
+    let answered = post(&world, "/api/v1/query/hover", &[], json!({ "query": "é", "offset": 0 }))
+        .await
+        .json();
+    assert_eq!(answered["hover"], json!(null));
+    let answered = post(&world, "/api/v1/query/explain", &[], json!({ "query": "x" })).await.json();
+    assert_eq!(answered, json!({ "plan": "the plan of x", "diagnostics": [] }));
+    let answered = post(&world, "/api/v1/query/explain", &[], json!({ "query": WRONG })).await.json();
+    assert_eq!(answered["diagnostics"][0]["code"], json!("KQL001"));
 }

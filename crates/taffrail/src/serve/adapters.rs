@@ -13,8 +13,8 @@ use taffrail_kql::catalog::FunctionKind;
 use taffrail_lake::Lake;
 use taffrail_schema::Schema;
 use taffrail_server::ports::{
-    Answer, AnswerTable, Column, Compaction, Completion, Cost, Failure, FunctionInfo, Library, Queries, Render, Request, Rows, RuleInfo,
-    Rules, Shipped, Storage, TableStatistics,
+    Answer, AnswerTable, Column, Compaction, Completion, Cost, Failure, FunctionInfo, Hover, Library, Queries, Render, Request, Rows,
+    RuleInfo, Rules, Shipped, Storage, TableStatistics,
 };
 
 use super::watchlists::Watchlists;
@@ -71,6 +71,16 @@ fn request(request: &Request) -> QueryRequest {
         parameters: request.parameters.clone(),
         max_rows: request.max_rows,
         fresh: request.fresh,
+        limits: request.limits,
+    }
+}
+
+fn failure(error: QueryError) -> Failure {
+    match error {
+        QueryError::Diagnostics(diagnostics) => Failure::Diagnostics(diagnostics),
+        error @ QueryError::Timeout { .. } => Failure::Timeout(error.to_string()),
+        error @ (QueryError::Memory { .. } | QueryError::TooLarge { .. }) => Failure::Memory(error.to_string()),
+        error => Failure::Execution(error.to_string()),
     }
 }
 
@@ -143,6 +153,32 @@ impl Queries for EngineQueries {
                 insert: item.insert,
             })
             .collect()
+    }
+
+    fn hover(&self, text: &str, offset: usize) -> Option<Hover> {
+        let found = self.engine.hover(text, offset)?;
+        let table = || {
+            self.schema
+                .tables()
+                .find(|table| table.name == found.name)
+                .map(|table| table.about.clone())
+        };
+        let about = match found.summary {
+            Some(summary) => Some(summary.to_owned()),
+            None if found.kind.as_str() == "table" => table(),
+            None => None,
+        };
+        Some(Hover {
+            span: found.span,
+            kind: found.kind.as_str().to_owned(),
+            name: found.name,
+            detail: found.detail,
+            about: about.filter(|about| !about.is_empty()),
+        })
+    }
+
+    async fn explain(&self, text: &str, asked: &Request) -> Result<String, Failure> {
+        self.engine.explain(text, &request(asked)).await.map_err(failure)
     }
 
     fn columns(&self, text: &str) -> Vec<Column> {

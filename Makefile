@@ -119,6 +119,8 @@ fuzz: ## Every decoder's fuzz target for FUZZ_SECONDS, from the samples and what
 	  seeds="../crates/sources/tests/data/$$target"
 	  cargo +nightly fuzz run "$$target" "corpus/$$target" $$([ -d "$$seeds" ] && echo "$$seeds") -- -max_total_time="$(FUZZ_SECONDS)" -max_len=16384
 	done
+	mkdir -p language/corpus
+	cd language && cargo +nightly fuzz run --fuzz-dir . language corpus -- -max_total_time="$(FUZZ_SECONDS)" -max_len=4096
 
 SECONDS_EACH ?= 60
 .PHONY: fuzz-sources

@@ -207,6 +207,19 @@ export type EvidenceColumn = {
   type: string;
 };
 
+/** How a query would run. */
+export type ExplainAnswer = {
+  /** Problems, when it is not valid */
+  diagnostics: DiagnosticView[];
+  /** Logical plan, optimized plan and physical plan */
+  plan: string;
+};
+
+/** A query's text. */
+export type ExplainRequest = {
+  query: string;
+};
+
 /** A query whose answer is to be a file. */
 export type ExportRequest = {
   /** KQL */
@@ -296,6 +309,23 @@ export type HistoryEntry = {
   query: string;
   /** Rows it gave; none when it failed */
   rows?: number | null;
+};
+
+/** What is known of the word at a place. */
+export type HoverAnswer = {
+  hover?: HoverView | null;
+};
+
+/** What a word of a query is. */
+export type HoverView = {
+  about?: string | null;
+  /** The type of a column, the usage of a function or operator */
+  detail: string;
+  end: Place;
+  /** `table`, `column`, `function`, `aggregate`, `operator`, … */
+  kind: string;
+  name: string;
+  start: Place;
 };
 
 /** What was taken in. */
@@ -505,6 +535,30 @@ export type QueryBody = {
   timespan?: string | null;
   /** Other workspaces; there are none */
   workspaces?: string[] | null;
+};
+
+/** A query that runs or ran. */
+export type QueryRun = {
+  /** Processor time, milliseconds */
+  cpuMs?: number | null;
+  /** How long it took, or runs now */
+  elapsedMs: number;
+  /** Why it failed */
+  failure?: string | null;
+  /** What its client calls it, or a name of ours */
+  id: string;
+  /** Most memory held, bytes */
+  peakMemory?: number | null;
+  /** Its text, cut when it is long */
+  query: string;
+  /** Rows of its answer */
+  rows?: number | null;
+  /** Since when */
+  startedAt: string;
+  /** `InProgress`, `Completed`, `Failed` or `Cancelled` */
+  state: string;
+  /** Who asked */
+  user: string;
 };
 
 /** Why it was classified so. */
@@ -796,9 +850,13 @@ export interface Paths {
   "/api/v1/library/{kind}": "GET";
   "/api/v1/library/{kind}/{id}": "PUT" | "DELETE";
   "/api/v1/openapi.json": "GET";
+  "/api/v1/queries": "GET";
+  "/api/v1/queries/{id}": "DELETE";
   "/api/v1/query/check": "POST";
   "/api/v1/query/complete": "POST";
+  "/api/v1/query/explain": "POST";
   "/api/v1/query/export": "POST";
+  "/api/v1/query/hover": "POST";
   "/api/v1/rules": "GET";
   "/api/v1/rules/{id}": "GET";
   "/api/v1/schema": "GET";

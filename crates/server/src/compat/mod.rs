@@ -28,6 +28,7 @@ pub(crate) fn refusal(failure: &Failure) -> ApiError {
     match failure {
         Failure::Diagnostics(_) | Failure::Execution(_) => ApiError::bad_request(message),
         Failure::Memory(_) => ApiError::new(StatusCode::BAD_REQUEST, "QueryLimitExceeded", message),
+        Failure::Cancelled(_) => ApiError::new(StatusCode::BAD_REQUEST, "QueryCancelled", message),
         Failure::Timeout(_) => ApiError::new(StatusCode::GATEWAY_TIMEOUT, "GatewayTimeout", message),
     }
 }

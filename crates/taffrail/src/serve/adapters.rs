@@ -84,15 +84,6 @@ fn failure(error: QueryError) -> Failure {
     }
 }
 
-fn failure(error: QueryError) -> Failure {
-    match error {
-        QueryError::Diagnostics(diagnostics) => Failure::Diagnostics(diagnostics),
-        error @ QueryError::Timeout { .. } => Failure::Timeout(error.to_string()),
-        error @ QueryError::Memory { .. } => Failure::Memory(error.to_string()),
-        error => Failure::Execution(error.to_string()),
-    }
-}
-
 #[async_trait]
 impl Queries for EngineQueries {
     async fn query(&self, text: &str, asked: &Request) -> Result<Answer, Failure> {

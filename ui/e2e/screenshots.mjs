@@ -69,8 +69,15 @@ for (const theme of ['light', 'dark']) {
       await panels();
       await shot('hunting');
     }
+    await see('bookmarks', '/hunting?tab=bookmarks', '.table tbody tr, .empty');
+    await see('livestream', '/hunting?tab=live', '.card');
+    await see('watchlists', '/intelligence?id=trusted-registries', '.list-row');
+    await see('indicators', '/intelligence?tab=indicators', '.tile, .empty');
+    await see('matches', '/intelligence?tab=matches', '.table tbody tr, .empty');
+    await see('automation', '/automation', '.choice-card');
+    await see('rule-new', `/rules/new?t=${range}&from=exec-into-pod`, '[data-testid=simulated]');
     await see('workbooks', '/workbooks', '.gallery a, .empty');
-    for (const id of ['kubernetes-audit', 'rbac-changes', 'identities', 'workloads', 'security-posture', 'control-plane', 'sources-health', 'soc-efficiency', 'mitre-coverage']) await see(`workbook-${id}`, `/workbooks/${id}?t=${range}`);
+    for (const id of ['kubernetes-audit', 'rbac-changes', 'identities', 'workloads', 'security-posture', 'control-plane', 'sources-health', 'soc-efficiency', 'mitre-coverage', 'network-flows', 'ingress', 'container-registries', 'ci-cd']) await see(`workbook-${id}`, `/workbooks/${id}?t=${range}`);
     await see('workbook-edit', `/workbooks/rbac-changes?t=${range}&edit=yes`);
     await see('sources', `/sources?t=${range}`);
     await see('sources-connect', '/sources?tab=connect');
@@ -130,7 +137,7 @@ for (const theme of ['light', 'dark']) {
       await settled(page);
       await shot('rule');
     }
-    for (const part of ['account', 'users', 'tokens', 'about']) {
+    for (const part of ['account', 'users', 'roles', 'tokens', 'data', 'trail', 'about']) {
       await page.goto(`${url}/settings/${part}`);
       await page.waitForSelector('.settings .card');
       await settled(page);

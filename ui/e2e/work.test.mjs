@@ -141,3 +141,16 @@ test('automation, roles, data and the trail say what there is', { skip }, () =>
       { polling: 500, timeout: 15_000 },
     );
   }));
+
+test('half a million rows are scrolled to their end, and many points drawn as lines', { skip }, () =>
+  portal(async (page) => {
+    await page.goto(`${url}/logs?t=all&q=${encodeURIComponent('range Number from 1 to 500000 step 1\n| extend Text = strcat("row ", Number)')}`);
+    await page.waitForSelector('.grid-row', { timeout: 60_000 });
+    await page.locator('.grid').evaluate((grid) => grid.scrollTo(0, grid.scrollHeight));
+    await page.locator('.grid-row', { hasText: 'row 500000' }).waitFor();
+    // By size, not by time: what is drawn does not grow with the rows.
+    assert.ok((await page.locator('.grid-row').count()) < 120);
+    await page.goto(`${url}/logs?t=all&q=${encodeURIComponent('range TimeGenerated from datetime(2026-01-01) to datetime(2026-01-08) step 1m\n| extend Value = 50 + 40 * sin(toreal(datetime_diff("minute", TimeGenerated, datetime(2026-01-01))) / 200)\n| render timechart')}`);
+    await page.locator('[data-dense=true] canvas').first().waitFor();
+    await accessible(page, 'dense chart');
+  }));

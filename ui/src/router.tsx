@@ -127,9 +127,9 @@ const incident = createRoute({
 const logs = createRoute({
   getParentRoute: () => app,
   path: '/logs',
-  validateSearch: (raw): { q?: string; view?: 'table' | 'chart' } => {
+  validateSearch: (raw): { q?: string; view?: 'table' | 'chart' | 'plan' } => {
     const view = text(raw['view']);
-    return { q: text(raw['q']), view: view === 'chart' || view === 'table' ? view : undefined };
+    return { q: text(raw['q']), view: oneOf(view, ['chart', 'table', 'plan'] as const) };
   },
   component: lazyRouteComponent(() => import('./pages/logs/Logs'), 'Logs'),
 });

@@ -233,6 +233,60 @@ fn narrow(sql: &mut Sql, filter: &Filter, without: Option<Facet>) {
     }
 }
 
+const FACETS: [Facet; 5] = [
+    Facet::Status,
+    Facet::Severity,
+    Facet::Owner,
+    Facet::Label("tactic"),
+    Facet::Label("technique"),
+];
+
+/// The rows of a page. `before` is put before the statement: nothing, or what asks for its plan.
+fn page_sql(before: &str, filter: &Filter, sort: Sort, order: Order, limit: i64, offset: i64) -> Sql {
+    let mut sql = Sql::new(format!("{before}SELECT {COLUMNS} FROM incidents"));
+    narrow(&mut sql, filter, None);
+    let direction = match order {
+        Order::Asc => "ASC",
+        Order::Desc => "DESC",
+    };
+    // Of equal ones the newest first, so that pages do not overlap.
+    sql.push(format!(" ORDER BY {} {direction}, number DESC LIMIT ", sort.sql()));
+    sql.push_bind(limit.clamp(0, MAX_PAGE));
+    sql.push(" OFFSET ");
+    sql.push_bind(offset.max(0));
+    sql
+}
+
+fn total_sql(before: &str, filter: &Filter) -> Sql {
+    let mut sql = Sql::new(format!("{before}SELECT COUNT(*) FROM incidents"));
+    narrow(&mut sql, filter, None);
+    sql
+}
+
+fn facet_sql(before: &str, filter: &Filter, facet: Facet) -> Sql {
+    let mut sql = match facet {
+        Facet::Status => Sql::new(format!("{before}SELECT status AS value, COUNT(*) AS n FROM incidents")),
+        Facet::Severity => Sql::new(format!(
+            "{before}SELECT CAST(severity AS TEXT) AS value, COUNT(*) AS n FROM incidents"
+        )),
+        Facet::Owner => Sql::new(format!("{before}SELECT COALESCE(owner, '') AS value, COUNT(*) AS n FROM incidents")),
+        Facet::Label(_) => {
+            let mut sql = Sql::new(format!("{before}SELECT value, COUNT(*) AS n FROM incident_labels"));
+            if *filter != Filter::default() {
+                sql.push(" JOIN incidents ON number = incident");
+            }
+            sql
+        }
+    };
+    narrow(&mut sql, filter, Some(facet));
+    if let Facet::Label(kind) = facet {
+        sql.push(" AND kind = ");
+        text(&mut sql, kind);
+    }
+    sql.push(" GROUP BY value ORDER BY n DESC, value");
+    sql
+}
+
 impl State {
     /// A page of the queue. `limit` is at most [`MAX_PAGE`].
     ///
@@ -242,52 +296,14 @@ impl State {
         // One transaction, so that page, total and counts are of the same moment.
         let mut reading = self.reader.begin().await?;
 
-        let mut sql = Sql::new(format!("SELECT {COLUMNS} FROM incidents"));
-        narrow(&mut sql, filter, None);
-        let direction = match order {
-            Order::Asc => "ASC",
-            Order::Desc => "DESC",
-        };
-        // Of equal ones the newest first, so that pages do not overlap.
-        sql.push(format!(" ORDER BY {} {direction}, number DESC LIMIT ", sort.sql()));
-        sql.push_bind(limit.clamp(0, MAX_PAGE));
-        sql.push(" OFFSET ");
-        sql.push_bind(offset.max(0));
+        let mut sql = page_sql("", filter, sort, order, limit, offset);
         let rows = sql.build().fetch_all(&mut *reading).await?;
         let items = rows.iter().map(read).collect::<Result<Vec<Incident>, _>>()?;
-
-        let mut sql = Sql::new("SELECT COUNT(*) FROM incidents");
-        narrow(&mut sql, filter, None);
-        let total: i64 = sql.build_query_scalar().fetch_one(&mut *reading).await?;
+        let total: i64 = total_sql("", filter).build_query_scalar().fetch_one(&mut *reading).await?;
 
         let mut facets = Facets::default();
-        for facet in [
-            Facet::Status,
-            Facet::Severity,
-            Facet::Owner,
-            Facet::Label("tactic"),
-            Facet::Label("technique"),
-        ] {
-            let mut sql = match facet {
-                Facet::Status => Sql::new("SELECT status AS value, COUNT(*) AS n FROM incidents"),
-                Facet::Severity => Sql::new("SELECT CAST(severity AS TEXT) AS value, COUNT(*) AS n FROM incidents"),
-                Facet::Owner => Sql::new("SELECT COALESCE(owner, '') AS value, COUNT(*) AS n FROM incidents"),
-                Facet::Label(kind) => {
-                    let mut sql = Sql::new("SELECT value, COUNT(*) AS n FROM incident_labels");
-                    if *filter != Filter::default() {
-                        sql.push(" JOIN incidents ON number = incident");
-                    }
-                    narrow(&mut sql, filter, Some(facet));
-                    sql.push(" AND kind = ");
-                    text(&mut sql, kind);
-                    sql
-                }
-            };
-            if !matches!(facet, Facet::Label(_)) {
-                narrow(&mut sql, filter, Some(facet));
-            }
-            sql.push(" GROUP BY value ORDER BY n DESC, value");
-            let rows = sql.build().fetch_all(&mut *reading).await?;
+        for facet in FACETS {
+            let rows = facet_sql("", filter, facet).build().fetch_all(&mut *reading).await?;
             let mut counts = IndexMap::new();
             for row in &rows {
                 counts.insert(row.try_get::<String, _>("value")?, row.try_get::<i64, _>("n")?);
@@ -302,6 +318,20 @@ impl State {
         }
         reading.commit().await?;
         Ok(Page { items, total, facets })
+    }
+
+    /// How the database would answer: each step of the page, of the total, and of the counts.
+    #[cfg(test)]
+    pub(crate) async fn incident_plans(&self, filter: &Filter, sort: Sort, order: Order) -> Vec<String> {
+        let before = "EXPLAIN QUERY PLAN ";
+        let mut all = vec![page_sql(before, filter, sort, order, 50, 0), total_sql(before, filter)];
+        all.extend(FACETS.map(|facet| facet_sql(before, filter, facet)));
+        let mut steps = Vec::new();
+        for mut sql in all {
+            let rows = sql.build().fetch_all(&self.reader).await.unwrap_or_default();
+            steps.extend(rows.iter().filter_map(|row| row.try_get::<String, _>("detail").ok()));
+        }
+        steps
     }
 }
 

@@ -1,9 +1,12 @@
-import { useEffect, useMemo, useRef } from 'react';
+import { Suspense, lazy, useEffect, useMemo, useRef } from 'react';
 import { ChartColumn } from 'lucide-react';
 import type { Json, Render, ResultColumn } from '../api/types';
 import { buildChart, type ChartKind, type Look, type Palette } from '../lib/chart';
+import { DENSE, dense } from '../lib/dense';
 import { useTheme } from '../lib/theme';
 import { Empty, Warning } from './ui';
+
+const DenseChart = lazy(() => import('./DenseChart'));
 
 function palette(): Palette {
   const style = getComputedStyle(document.documentElement);
@@ -43,8 +46,24 @@ interface Props {
 
 export function Chart({ kind, columns, rows, render, look, onPick, onRange }: Props) {
   const theme = useTheme();
+  // Lines that are too many for objects are drawn from columns of numbers.
+  const lines = useMemo(
+    () => ((kind === 'timechart' || kind === 'linechart') && rows.length > DENSE && look?.bars !== true && look?.fill === undefined ? dense(columns, rows, render) : null),
+    [kind, columns, rows, render, look?.bars, look?.fill],
+  );
   // eslint-disable-next-line react-hooks/exhaustive-deps -- the palette changes with the theme
-  const chart = useMemo(() => buildChart(kind, columns, rows, render, palette(), look), [kind, columns, rows, render, theme, JSON.stringify(look)]);
+  const colors = useMemo(palette, [theme]);
+  // eslint-disable-next-line react-hooks/exhaustive-deps -- the palette changes with the theme
+  const chart = useMemo(() => (lines === null ? buildChart(kind, columns, rows, render, palette(), look) : null), [lines, kind, columns, rows, render, theme, JSON.stringify(look)]);
+  if (lines !== null || chart === null) {
+    if (lines === null) return null;
+    return (
+      <Suspense fallback={<div className="panel-said" role="status" aria-label="Loading"><span className="spinner" /></div>}>
+        {lines.cut && <Warning>Only a part is drawn: there are more series than a chart can show. Narrow the query, for example with top.</Warning>}
+        <DenseChart data={lines} palette={colors} label={`${kind} of ${rows.length} rows`} onRange={onRange} />
+      </Suspense>
+    );
+  }
   if (chart.kind === 'none') {
     return (
       <Empty icon={<ChartColumn />} title="These rows make no such chart">

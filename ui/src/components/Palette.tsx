@@ -1,7 +1,7 @@
 // Ctrl K: one field that leads everywhere.
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
-import { BookOpenText, Crosshair, Database, Fingerprint, Keyboard, LayoutDashboard, LibraryBig, Moon, Search, Settings, ShieldAlert, Sun, Swords, Table2 } from 'lucide-react';
+import { BookOpenText, Crosshair, Database, Fingerprint, Keyboard, LayoutDashboard, LibraryBig, Moon, Radar, Search, Settings, ShieldAlert, Sun, Swords, Table2, Workflow } from 'lucide-react';
 import { useDeferredValue, useEffect, useMemo, useRef, useState, type ReactNode } from 'react';
 import { incidentsQuery, rulesQuery, schemaQuery } from '../api/queries';
 import { libraryQuery } from '../api/library';
@@ -49,6 +49,8 @@ function Body({ close, onHelp }: { close: () => void; onHelp: () => void }) {
   const { data: schema } = useQuery({ ...schemaQuery, retry: false });
   const { data: workbooks } = useQuery({ ...libraryQuery('workbooks'), retry: false });
   const { data: hunts } = useQuery({ ...libraryQuery('hunting'), retry: false });
+  const { data: queries } = useQuery({ ...libraryQuery<{ query?: string }>('queries'), retry: false });
+  const { data: lists } = useQuery({ ...libraryQuery('watchlists'), retry: false });
 
   const targets = useMemo(() => {
     const fits = (text: string): boolean => words.toLowerCase().split(/\s+/).every((w) => text.toLowerCase().includes(w));
@@ -63,11 +65,21 @@ function Body({ close, onHelp }: { close: () => void; onHelp: () => void }) {
       { key: 'pw', group: 'Pages', label: 'Workbooks', icon: <LibraryBig className="icon" />, go: () => void navigate({ to: '/workbooks', search: {} }) },
       { key: 'pa', group: 'Pages', label: 'ATT&CK matrix', icon: <Swords className="icon" />, go: () => void navigate({ to: '/attack', search: {} }) },
       { key: 'pt', group: 'Pages', label: 'Threat matrix for Kubernetes', icon: <Swords className="icon" />, go: () => void navigate({ to: '/attack', search: { matrix: 'kubernetes' } }) },
+      { key: 'pb', group: 'Pages', label: 'Bookmarks', icon: <Crosshair className="icon" />, go: () => void navigate({ to: '/hunting', search: { tab: 'bookmarks' } }) },
+      { key: 'pl', group: 'Pages', label: 'Livestream', icon: <Crosshair className="icon" />, go: () => void navigate({ to: '/hunting', search: { tab: 'live' } }) },
+      { key: 'pn', group: 'Pages', label: 'New rule', icon: <BookOpenText className="icon" />, go: () => void navigate({ to: '/rules/new', search: {} }) },
+      { key: 'pi', group: 'Pages', label: 'Watchlists', icon: <Radar className="icon" />, go: () => void navigate({ to: '/intelligence', search: {} }) },
+      { key: 'pj', group: 'Pages', label: 'Threat intelligence', icon: <Radar className="icon" />, go: () => void navigate({ to: '/intelligence', search: { tab: 'indicators' } }) },
+      { key: 'pk', group: 'Pages', label: 'Indicators seen in the logs', icon: <Radar className="icon" />, go: () => void navigate({ to: '/intelligence', search: { tab: 'matches' } }) },
+      { key: 'pu', group: 'Pages', label: 'Automation', icon: <Workflow className="icon" />, go: () => void navigate({ to: '/automation', search: {} }) },
       { key: 'ps', group: 'Pages', label: 'Sources', icon: <Database className="icon" />, go: () => void navigate({ to: '/sources', search: {} }) },
       { key: 'pc', group: 'Pages', label: 'Connect a source', icon: <Database className="icon" />, go: () => void navigate({ to: '/sources', search: { tab: 'connect' } }) },
       { key: 'p5', group: 'Pages', label: 'Settings: your account', icon: <Settings className="icon" />, go: () => void navigate({ to: '/settings/account' }) },
       { key: 'p6', group: 'Pages', label: 'Settings: users', icon: <Settings className="icon" />, go: () => void navigate({ to: '/settings/users' }) },
       { key: 'p7', group: 'Pages', label: 'Settings: tokens', icon: <Settings className="icon" />, go: () => void navigate({ to: '/settings/tokens' }) },
+      { key: 'pr', group: 'Pages', label: 'Settings: roles', icon: <Settings className="icon" />, go: () => void navigate({ to: '/settings/roles' }) },
+      { key: 'pd', group: 'Pages', label: 'Settings: data and cost', icon: <Settings className="icon" />, go: () => void navigate({ to: '/settings/data' }) },
+      { key: 'pq', group: 'Pages', label: 'Settings: audit trail', icon: <Settings className="icon" />, go: () => void navigate({ to: '/settings/trail' }) },
       { key: 'p8', group: 'Pages', label: 'Settings: health and version', icon: <Settings className="icon" />, go: () => void navigate({ to: '/settings/about' }) },
       {
         key: 'p9',
@@ -104,6 +116,12 @@ function Body({ close, onHelp }: { close: () => void; onHelp: () => void }) {
       for (const item of (hunts ?? []).filter((h) => fits(h.name)).slice(0, 5)) {
         found.push({ key: `h${item.id}`, group: 'Hunting queries', label: item.name, icon: <Crosshair className="icon" />, go: () => void navigate({ to: '/hunting', search: { id: item.id } }) });
       }
+      for (const item of (queries ?? []).filter((q) => fits(q.name)).slice(0, 5)) {
+        found.push({ key: `q${item.id}`, group: 'Saved queries', label: item.name, icon: <Search className="icon" />, go: () => void navigate({ to: '/logs', search: { q: item.body.query ?? '' } }) });
+      }
+      for (const item of (lists ?? []).filter((l) => fits(l.name)).slice(0, 4)) {
+        found.push({ key: `l${item.id}`, group: 'Watchlists', label: item.name, icon: <Radar className="icon" />, go: () => void navigate({ to: '/intelligence', search: { id: item.id } }) });
+      }
       // Entities of the incidents that are found, and what was typed as the name of one.
       const named = new Map<string, EntityId>();
       for (const entity of (incidents?.items ?? []).flatMap((incident) => incident.entities)) {
@@ -126,7 +144,7 @@ function Body({ close, onHelp }: { close: () => void; onHelp: () => void }) {
       }
     }
     return found;
-  }, [words, number, incidents, rules, workbooks, hunts, schema, theme, navigate, onHelp]);
+  }, [words, number, incidents, rules, workbooks, hunts, queries, lists, schema, theme, navigate, onHelp]);
 
   useEffect(() => setAt(0), [words]);
   useEffect(() => {
@@ -147,7 +165,7 @@ function Body({ close, onHelp }: { close: () => void; onHelp: () => void }) {
           autoFocus
           value={typed}
           onChange={(event) => setTyped(event.target.value)}
-          placeholder="Page, incident, entity, rule, workbook, table…"
+          placeholder="Page, incident, entity, rule, query, workbook, table…"
           aria-label="Go to"
           role="combobox"
           aria-expanded="true"

@@ -85,7 +85,8 @@ export function entityOf(column: ResultColumn, value: Json, row: Json[], columns
     case 'ServiceAccount':
       return { kind: 'serviceaccount', name: value, namespace: beside('Namespace') };
     case 'Name':
-      return beside('Resource') === 'pods' ? { kind: 'pod', name: value, namespace: beside('Namespace') || undefined } : null;
+      if (beside('Resource') === 'pods') return { kind: 'pod', name: value, namespace: beside('Namespace') || undefined };
+      return /^(deployments|statefulsets|daemonsets|replicasets|jobs|cronjobs)$/.test(beside('Resource')) ? { kind: 'workload', name: value, namespace: beside('Namespace') || undefined } : null;
     default:
       return null;
   }

@@ -1,5 +1,5 @@
 // Severity, status, people, entities and techniques, the same everywhere.
-import { Box, CalendarClock, Circle, CircleCheck, CircleDot, Container, FileKey, Globe, Image, Layers, Network, Server, ShieldQuestion, User, UserCog } from 'lucide-react';
+import { Box, Boxes, CalendarClock, Circle, CircleCheck, CircleDot, Container, FileKey, Globe, Image, Layers, Network, Server, ShieldQuestion, User, UserCog } from 'lucide-react';
 import type { ComponentType, SVGProps } from 'react';
 import type { Entity, Severity, Status } from '../api/types';
 import { tacticName, techniqueName } from '../lib/attack';
@@ -61,6 +61,7 @@ const ENTITY_ICONS: [RegExp, Icon][] = [
   [/serviceaccount/i, UserCog],
   [/account|user/i, User],
   [/pod/i, Box],
+  [/workload|deployment|daemonset|statefulset/i, Boxes],
   [/cronjob/i, CalendarClock],
   [/container/i, Container],
   [/image/i, Image],

@@ -1,3 +1,4 @@
+import { dense } from './dense';
 import { describe, expect, it } from 'vitest';
 import type { Json, Render, ResultColumn } from '../api/types';
 import { buildChart, chartKind, compact, suggestKind, timespanSeconds, type ChartKind, type Palette } from './chart';
@@ -86,4 +87,14 @@ describe('charts of render', () => {
     expect(suggestKind(columns(['u', 'string']))).toBeNull();
     expect([999, 12_345, 3_400_000].map(compact)).toEqual(['999', '12.3 k', '3.4 M']);
   });
+});
+
+it('turns many rows into columns of numbers, a line for each group', () => {
+  const columns = [{ name: 'TimeGenerated', type: 'datetime' }, { name: 'Verb', type: 'string' }, { name: 'count_', type: 'long' }];
+  const rows = [['2026-01-02T00:00:10Z', 'get', 2], ['2026-01-02T00:00:00Z', 'get', 1], ['2026-01-02T00:00:00Z', 'list', 5]];
+  const found = dense(columns, rows, null);
+  const start = Date.parse('2026-01-02T00:00:00Z') / 1000;
+  expect([...(found?.x ?? [])]).toEqual([start, start + 10]);
+  expect(found?.series).toEqual([{ name: 'get', values: [1, 2] }, { name: 'list', values: [5, null] }]);
+  expect(dense([{ name: 'a', type: 'string' }], [['x']], null)).toBeNull();
 });

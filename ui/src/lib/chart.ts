@@ -122,7 +122,7 @@ export function suggestKind(columns: ResultColumn[]): ChartKind | null {
 const names = (value: string[] | string | null | undefined): string[] =>
   Array.isArray(value) ? value : typeof value === 'string' && value !== '' ? value.split(',').map((v) => v.trim()) : [];
 
-const label = (value: Json | undefined): string =>
+export const label = (value: Json | undefined): string =>
   value === null || value === undefined || value === ''
     ? '(empty)'
     : typeof value === 'object'
@@ -135,7 +135,7 @@ interface Roles {
   split: number[];
 }
 
-function roles(kind: ChartKind, columns: ResultColumn[], render: Render | null): Roles | string {
+export function roles(kind: ChartKind, columns: ResultColumn[], render: Render | null): Roles | string {
   const index = (name: string): number => columns.findIndex((c) => c.name === name);
   let x = render?.xColumn ? index(render.xColumn) : -1;
   if (x < 0) {

@@ -2,10 +2,10 @@
 import type { Entity } from '../api/types';
 import { literal } from './kql';
 
-export const ENTITY_KINDS = ['account', 'serviceaccount', 'pod', 'namespace', 'node', 'image', 'address'] as const;
+export const ENTITY_KINDS = ['account', 'serviceaccount', 'workload', 'pod', 'namespace', 'node', 'image', 'address'] as const;
 export type EntityKind = (typeof ENTITY_KINDS)[number];
 
-/** Which thing: `name` as people say it; pods and service accounts also have a namespace. */
+/** Which thing: `name` as people say it; workloads, pods and service accounts also have a namespace. */
 export interface EntityId {
   kind: EntityKind;
   name: string;
@@ -44,6 +44,12 @@ const isLogin = (id: EntityId): string => `Username == ${literal(login(id))}`;
 const isPod = (id: EntityId): string => `Resource == "pods" and Name == ${literal(id.name)}${id.namespace === undefined ? '' : ` and Namespace == ${literal(id.namespace)}`}`;
 const top = 'top 12 by Events';
 const counted = 'Events = count(), Latest = max(TimeGenerated)';
+
+const WORKLOADS = '("deployments", "statefulsets", "daemonsets", "replicasets", "jobs", "cronjobs", "replicationcontrollers")';
+const inNamespace = (id: EntityId): string => (id.namespace === undefined || id.namespace === '' ? '' : ` and Namespace == ${literal(id.namespace)}`);
+const isWorkload = (id: EntityId): string => `Resource in ${WORKLOADS} and Name == ${literal(id.name)}${inNamespace(id)}`;
+/** Pods carry the name of their workload before a part that is made up. */
+const isPodOf = (id: EntityId): string => `Resource == "pods" and (Name startswith ${literal(`${id.name}-`)} or tostring(RequestObject.metadata.generateName) startswith ${literal(`${id.name}-`)})${inNamespace(id)}`;
 
 const PODS_WRITTEN = `KubernetesAudit
 | where Resource == "pods" and Verb == "create" and Subresource == "" and ResponseCode < 300
@@ -102,6 +108,30 @@ export const ENTITIES: Record<EntityKind, EntityDefinition> = {
         query: `${PODS_WRITTEN}\n| where Namespace == ${literal(id.namespace ?? '')} and tostring(Object.spec.serviceAccountName) == ${literal(id.name)}\n| summarize ${counted} by Name, Namespace\n| ${top}`,
       },
       { title: 'Who asked for its tokens', kind: 'account', query: `KubernetesAudit\n| where Resource == "serviceaccounts" and Subresource == "token" and Name == ${literal(id.name)} and Namespace == ${literal(id.namespace ?? '')}\n| summarize ${counted} by Name = Username\n| ${top}` },
+    ],
+  },
+  workload: {
+    label: 'Workload',
+    plural: 'Workloads',
+    types: ['KubernetesWorkload', 'KubernetesDeployment', 'KubernetesDaemonSet', 'KubernetesStatefulSet', 'KubernetesJob', 'KubernetesCronJob'],
+    namespaced: true,
+    about: 'Deployments, stateful and daemon sets, jobs: what pods are made of.',
+    all: `KubernetesAudit
+| where Resource in ${WORKLOADS} and isnotempty(Name)
+| summarize Events = count(), Writes = countif(Verb in ("create", "update", "patch", "delete") and Subresource != "status"), Accounts = dcount(Username), Kinds = make_set(Resource, 4), Latest = max(TimeGenerated) by Name, Namespace`,
+    to: (id) => `(${isWorkload(id)}) or (${isPodOf(id)} and Subresource in ("exec", "attach", "portforward", "ephemeralcontainers"))`,
+    facts: (id) => `KubernetesAudit
+| where ${isWorkload(id)}
+| extend Object = iff(isnotnull(ResponseObject.spec), ResponseObject, RequestObject)
+| extend Pod = iff(isnotnull(Object.spec.template), Object.spec.template.spec, Object.spec.jobTemplate.spec.template.spec)
+| summarize Kind = make_set(Resource, 4), ['First seen'] = min(TimeGenerated), ['Last seen'] = max(TimeGenerated), Created = minif(TimeGenerated, Verb == "create" and Subresource == ""), ['Created by'] = take_anyif(Username, Verb == "create" and Subresource == ""), ['Last written'] = maxif(TimeGenerated, Verb in ("create", "update", "patch") and Subresource == ""), Writes = countif(Verb in ("create", "update", "patch") and Subresource == ""), Scaled = countif(Subresource == "scale"), ['Service account'] = take_anyif(tostring(Pod.serviceAccountName), isnotempty(tostring(Pod.serviceAccountName))), ['Host network'] = take_anyif(tobool(Pod.hostNetwork), isnotnull(Pod.hostNetwork)), Deleted = maxif(TimeGenerated, Verb == "delete" and Subresource == "")`,
+    related: (id) => [
+      { title: 'Who changed it', kind: 'account', query: `KubernetesAudit\n| where ${isWorkload(id)} and Verb in ("create", "update", "patch", "delete") and isnotempty(Username)\n| summarize ${counted} by Name = Username\n| ${top}` },
+      { title: 'Its pods', kind: 'pod', query: `KubernetesAudit\n| where ${isPodOf(id)} and isnotempty(Name)\n| summarize ${counted} by Name, Namespace\n| ${top}` },
+      { title: 'Its images', kind: 'image', query: `${images}\n| where Name startswith ${literal(`${id.name}-`)} or tostring(RequestObject.metadata.generateName) startswith ${literal(`${id.name}-`)}${id.namespace === undefined || id.namespace === '' ? '' : `\n| where Namespace == ${literal(id.namespace)}`}\n| summarize ${counted} by Name = Image\n| ${top}` },
+      { title: 'Commands run in its pods', query: `KubernetesAudit\n| where ${isPodOf(id)} and isnotempty(Command)\n| summarize ${counted} by Name = Command\n| ${top}` },
+      { title: 'Addresses that changed it', kind: 'address', query: `KubernetesAudit\n| where ${isWorkload(id)} and Verb in ("create", "update", "patch", "delete")\n| summarize ${counted} by Name = SourceIp\n| ${top}` },
+      { title: 'What is done to it', query: `KubernetesAudit\n| where ${isWorkload(id)}\n| summarize ${counted} by Name = Action\n| ${top}` },
     ],
   },
   pod: {
@@ -232,6 +262,13 @@ export function ofAlert(entity: Entity): EntityId | null {
       return ofLogin(name);
     case 'KubernetesServiceAccount':
       return { kind: 'serviceaccount', name, namespace: namespace ?? '' };
+    case 'KubernetesWorkload':
+    case 'KubernetesDeployment':
+    case 'KubernetesDaemonSet':
+    case 'KubernetesStatefulSet':
+    case 'KubernetesJob':
+    case 'KubernetesCronJob':
+      return { kind: 'workload', name, namespace };
     case 'KubernetesPod':
       return { kind: 'pod', name, namespace };
     case 'KubernetesNamespace':
@@ -251,7 +288,7 @@ export function ofAlert(entity: Entity): EntityId | null {
 /** The same thing as rules write it in the entities of alerts. */
 export function mentions(id: EntityId): string {
   const parts = [`tostring(Entity.name) in (${[...new Set([id.name, login(id)])].map(literal).join(', ')})`, `tostring(Entity.type) in (${ENTITIES[id.kind].types.map(literal).join(', ')})`];
-  if (id.kind === 'pod' && id.namespace !== undefined) parts.push(`tostring(Entity.namespace) == ${literal(id.namespace)}`);
+  if ((id.kind === 'pod' || id.kind === 'workload') && id.namespace !== undefined) parts.push(`tostring(Entity.namespace) == ${literal(id.namespace)}`);
   return parts.join(' and ');
 }
 
@@ -273,4 +310,4 @@ export function eventsOf(id: EntityId): string {
 export const entityLabel = (id: EntityId): string => (id.namespace === undefined || id.namespace === '' ? id.name : `${id.namespace}/${id.name}`);
 
 /** The type whose icon a kind has. */
-export const ICON_TYPES: Record<EntityKind, string> = { account: 'Account', serviceaccount: 'KubernetesServiceAccount', pod: 'KubernetesPod', namespace: 'KubernetesNamespace', node: 'KubernetesNode', image: 'ContainerImage', address: 'IP' };
+export const ICON_TYPES: Record<EntityKind, string> = { account: 'Account', serviceaccount: 'KubernetesServiceAccount', workload: 'KubernetesWorkload', pod: 'KubernetesPod', namespace: 'KubernetesNamespace', node: 'KubernetesNode', image: 'ContainerImage', address: 'IP' };

@@ -49,7 +49,7 @@ export function Hunting() {
   const tabs = (
     <nav className="tabs" aria-label="Parts of hunting" style={{ padding: '0 20px' }}>
       {TABS.map(([id, label]) => (
-        <Link key={label} to="/hunting" search={{ tab: id }} className="tab" activeOptions={{ includeSearch: false }} aria-current={tab === id ? 'page' : undefined}>
+        <Link key={label} to="/hunting" search={{ tab: id }} className="tab" activeOptions={{ exact: true, includeSearch: true }} aria-current={tab === id ? 'page' : undefined}>
           {label}
           {id === 'bookmarks' && (bookmarks?.length ?? 0) > 0 && <span className="count">{bookmarks?.length}</span>}
         </Link>

@@ -108,7 +108,7 @@ export function IncidentPage() {
               params={params}
               search={{ ...(id === 'overview' ? {} : { tab: id }), sel, from, to }}
               className="tab"
-              activeOptions={{ exact: true, includeSearch: false }}
+              activeOptions={{ exact: true, includeSearch: true }}
               aria-current={tab === id ? 'page' : undefined}
               replace
             >

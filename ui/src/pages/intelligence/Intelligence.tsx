@@ -20,7 +20,7 @@ export function Intelligence() {
       <PageHead title="Intelligence" scope={false} />
       <nav className="tabs" aria-label="Parts of intelligence" style={{ padding: '0 20px' }}>
         {TABS.map(([id, label]) => (
-          <Link key={label} to="/intelligence" search={{ tab: id }} className="tab" activeOptions={{ includeSearch: false }} aria-current={tab === id ? 'page' : undefined}>
+          <Link key={label} to="/intelligence" search={{ tab: id }} className="tab" activeOptions={{ exact: true, includeSearch: true }} aria-current={tab === id ? 'page' : undefined}>
             {label}
           </Link>
         ))}

@@ -42,7 +42,7 @@ export function Watchlists() {
         <ul className="plain list-items">
           {shown.map((list) => (
             <li key={list.id}>
-              <Link to="/intelligence" search={{ ...search, id: list.id }} aria-current={list.id === chosen?.id ? 'true' : undefined} activeOptions={{ includeSearch: false }}>
+              <Link to="/intelligence" search={{ ...search, id: list.id }} data-chosen={list.id === chosen?.id} activeOptions={{ exact: true, includeSearch: true }}>
                 <span className="row">
                   <b className="grow ellipsis">{list.alias}</b>
                   <span className="count">{list.rows.length}</span>
@@ -128,7 +128,7 @@ function List({ list, rules, may }: { list: Watchlist; rules: { id: string; name
   const shown = useMemo(() => rows.map((row, i) => [row, i] as const).filter(([row]) => words === '' || row.some((cell) => cell.toLowerCase().includes(words))), [rows, words]);
   const virtual = useVirtualizer({ count: shown.length, getScrollElement: () => scroller.current, estimateSize: () => ROW, overscan: 10 });
   const shipped = list.item.origin !== 'kept';
-  const use = shipped && list.columns.length === 1 ? `| where Username in (${list.alias}())` : `| where Username in ((_GetWatchlist('${list.alias}') | project SearchKey))`;
+  const use = `_GetWatchlist('${list.alias}')${shipped && list.columns.length === 1 ? `, or ${list.alias}() as a list of values` : ''}`;
   const save = (): void =>
     keep.mutate(
       { id: list.id, name: list.alias, shared: true, basedOn: list.item.updatedAt, body: watchlistBody({ ...list, rows: rows.filter((row) => row.some((cell) => cell !== '')) }) },
@@ -192,8 +192,9 @@ function List({ list, rules, may }: { list: Watchlist; rules: { id: string; name
           </span>
         </div>
         <div className="row">
-          <code className="kql grow ellipsis">{use}</code>
-          <CopyButton text={use} />
+          <span className="faint">in queries:</span>
+          <code className="kql ellipsis">{use}</code>
+          <CopyButton text={`_GetWatchlist('${list.alias}')`} />
         </div>
       </header>
       <div className="row" style={{ padding: '8px 14px', borderBottom: '1px solid var(--line)' }}>

@@ -1,7 +1,7 @@
 // Where people ask the logs.
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
-import { ChartColumn, Columns3, Download, Gauge, Link2, ListFilter, PanelLeft, Play, Plus, Search, Square, Table2, X } from 'lucide-react';
+import { ChartColumn, Columns3, Download, Gauge, Link2, ListFilter, PanelLeft, Play, Plus, Search, Square, Table2, Workflow, X } from 'lucide-react';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { ApiError, runQuery } from '../../api/client';
 import { clusterTables } from '../../api/kql';
@@ -27,6 +27,7 @@ import { Grid } from './Grid';
 import { Messages } from './Messages';
 import { Fields } from './Fields';
 import { Past } from './Past';
+import { Plan } from './Plan';
 import { Save, Saved } from './Saved';
 import { RangePicker } from '../../components/RangePicker';
 import { SchemaTree } from './SchemaTree';
@@ -384,9 +385,9 @@ interface ResultProps {
   timespan: string | undefined;
   answer: QueryAnswer;
   took: number;
-  view: 'table' | 'chart' | undefined;
+  view: 'table' | 'chart' | 'plan' | undefined;
   range: Range;
-  onView: (view: 'table' | 'chart') => void;
+  onView: (view: 'table' | 'chart' | 'plan') => void;
   onFilter: (where: string) => void;
   onAll: () => void;
 }
@@ -424,6 +425,9 @@ function Result({ query, timespan, answer, took, view, range, onView, onFilter, 
           </button>
           <button type="button" role="tab" aria-selected={shown === 'chart'} data-state={shown === 'chart' ? 'active' : undefined} className="tab" onClick={() => onView('chart')}>
             <ChartColumn className="icon small" /> Chart
+          </button>
+          <button type="button" role="tab" aria-selected={shown === 'plan'} data-state={shown === 'plan' ? 'active' : undefined} className="tab" onClick={() => onView('plan')}>
+            <Workflow className="icon small" /> Plan
           </button>
         </div>
         {several && (
@@ -497,7 +501,9 @@ function Result({ query, timespan, answer, took, view, range, onView, onFilter, 
       {answer.error && <div style={{ padding: 10 }}><Warning>{answer.error.details?.[0]?.message ?? answer.error.message}</Warning></div>}
       {unknown !== null && shown === 'chart' && <div style={{ padding: 10 }}><Warning>render {unknown} is not drawn yet; this is a {CHART_NAMES[shownKind].toLowerCase()} of the same rows.</Warning></div>}
       <div className="results-body">
-        {rows.length === 0 ? (
+        {shown === 'plan' ? (
+          <Plan query={query} />
+        ) : rows.length === 0 ? (
           <Empty icon={<Table2 />} title="No rows">
             <p>The query ran and found nothing{range.kind === 'all' ? '' : ' in this time range'}.</p>
             {range.kind !== 'all' && (

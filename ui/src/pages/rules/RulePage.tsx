@@ -1,9 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
-import { ArrowLeft, SquareArrowOutUpRight } from 'lucide-react';
+import { ArrowLeft, PencilLine, SquareArrowOutUpRight } from 'lucide-react';
 import { Fragment } from 'react';
 import { ApiError } from '../../api/client';
-import { incidentsQuery, ruleQuery } from '../../api/queries';
+import { incidentsQuery, ruleQuery, schemaQuery } from '../../api/queries';
 import type { Json, Rule } from '../../api/types';
 import { JsonTree } from '../../components/JsonTree';
 import { SeverityMark, StatusMark, Technique } from '../../components/marks';
@@ -13,8 +13,11 @@ import { isoDuration } from '../../lib/isoDuration';
 import { Markdown } from '../../lib/markdown';
 import { number, text } from '../../api/kql';
 import { Bars, QueryPanel } from '../../components/Panel';
+import { EntityLink } from '../../components/EntityLink';
+import { RowsTable } from '../../components/RowsTable';
 import { ScopeBar } from '../../components/ScopeBar';
 import { TimeChart } from '../../components/TimeChart';
+import { ofAlert } from '../../lib/entities';
 import { useTitle } from '../../lib/hooks';
 import { literal } from '../../lib/kql';
 import { useScope } from '../../lib/scope';
@@ -25,8 +28,10 @@ const SHOWN = new Set(['id', 'name', 'description', 'severity', 'kind', 'tactics
 const OPERATORS: Record<string, string> = { gt: 'more than', lt: 'fewer than', eq: 'exactly', ne: 'other than', GreaterThan: 'more than', LessThan: 'fewer than', Equal: 'exactly', NotEqual: 'other than' };
 
 /** What it raised in the page's range, and what became of it. */
-function Raised({ rule }: { rule: string }) {
+function Raised({ rule, name }: { rule: string; name: string }) {
   const { bin } = useScope();
+  const { data: schema } = useQuery(schemaQuery);
+  const hasLedger = schema?.tables.some((table) => table.name === 'RuleLedger') ?? false;
   const mine = `AlertType == ${literal(rule)}`;
   return (
     <div className="panels">
@@ -41,6 +46,33 @@ function Raised({ rule }: { rule: string }) {
         empty="It opened none in this range."
       >
         {(answer) => <Bars bars={answer.rows.map((row) => ({ key: text(row[0]), label: text(row[0]).replace(/([a-z])([A-Z])/g, '$1 $2'), value: number(row[1]) }))} />}
+      </QueryPanel>
+      <QueryPanel
+        title="What sets it off"
+        about="Entities of its alerts: where an exception or a list would quieten it"
+        span={6}
+        height={190}
+        query={`SecurityAlert\n| where ${mine}\n| summarize arg_max(TimeGenerated, Entities) by SystemAlertId\n| mv-expand Entity = parse_json(Entities)\n| where tostring(Entity.type) !in ("KubernetesCluster", "KubernetesNamespace")\n| summarize Alerts = dcount(SystemAlertId) by Name = tostring(Entity.name), Type = tostring(Entity.type)\n| top 12 by Alerts`}
+        empty="It raised none in this range."
+      >
+        {(answer) => (
+          <Bars
+            bars={answer.rows.map((row) => {
+              const id = ofAlert({ type: text(row[1]), name: text(row[0]) });
+              return { key: `${text(row[1])} ${text(row[0])}`, label: id === null ? text(row[0]) : <EntityLink id={id}>{text(row[0])}</EntityLink>, value: number(row[2]) };
+            })}
+          />
+        )}
+      </QueryPanel>
+      <QueryPanel
+        title="Its runs"
+        about={hasLedger ? 'What it saw, when, and how long that took' : 'What detection said of it: failures, windows that were caught up, recoveries'}
+        span={6}
+        height={190}
+        query={hasLedger ? `RuleLedger\n| where RuleId == ${literal(rule)}\n| project TimeGenerated, Status, Evaluation, WindowStart, WindowEnd, RowsSeen, RowsConcerned, Alerts, DurationMs, Error\n| sort by TimeGenerated desc\n| take 200` : `TaffrailHealth\n| where ResourceName in (${literal(rule)}, ${literal(name)})\n| project TimeGenerated, Status, Operation, Description, Reason\n| sort by TimeGenerated desc\n| take 100`}
+        empty={hasLedger ? 'It did not run in this range: no row concerned it.' : 'Nothing went wrong with it in this range.'}
+      >
+        {(answer) => <RowsTable answer={answer} />}
       </QueryPanel>
     </div>
   );
@@ -80,6 +112,10 @@ export function RulePage() {
           <SeverityMark severity={rule.severity} badge />
           <h1>{rule.name}</h1>
           {!rule.enabled && <span className="chip">Off</span>}
+          <span className="grow" />
+          <Link to="/rules/new" search={{ from: rule.id }} className="button">
+            <PencilLine className="icon small" /> Change and simulate
+          </Link>
         </div>
       </div>
       <div className="page-scroll">
@@ -93,7 +129,7 @@ export function RulePage() {
                 <Markdown text={rule.description} />
               </div>
             </section>
-            <Raised rule={rule.id} />
+            <Raised rule={rule.id} name={rule.name} />
             <section className="card">
               <header>
                 <h2 className="grow">Query</h2>

@@ -119,7 +119,7 @@ function Write({ begin, isCopy }: { begin: RuleDraft; isCopy: boolean }) {
           )}
         </div>
         <div className="wizard-side">
-          <Simulation draft={draft} query={asked} columns={rows.data?.columns} />
+          <Simulation draft={draft} query={asked} columns={rows.data?.columns} failed={rows.error !== null} />
           <Panel title="Rows it finds" about="The first 50 of the page's range" height={240}>
             {asked === '' ? (
               <div className="panel-said muted">Write a query and simulate it.</div>
@@ -144,7 +144,7 @@ function useScopedAnswer(query: string | null) {
 /** At most so many windows are asked one by one. */
 const WINDOWS = 24;
 
-function Simulation({ draft, query, columns }: { draft: RuleDraft; query: string; columns: Answer['columns'] | undefined }) {
+function Simulation({ draft, query, columns, failed }: { draft: RuleDraft; query: string; columns: Answer['columns'] | undefined; failed: boolean }) {
   const { range } = useScope();
   const given = rangeEnds(range) === undefined ? DEFAULT_RANGE : range;
   const every = draft.kind === 'NRT' ? 0 : seconds(draft.frequency);
@@ -178,7 +178,7 @@ function Simulation({ draft, query, columns }: { draft: RuleDraft; query: string
       : simulate(draft, counted.data.rows.map((row) => [Date.parse(String(row[0])), number(row[1])]), step, ends);
   const alerts = raised.reduce((sum, one) => sum + one.alerts, 0);
   const days = Math.max((ends[1] - ends[0]) / 86_400_000, 1 / 24);
-  const pending = aggregated ? single.some((answer) => answer.isPending) : hasTime && counted.isPending;
+  const pending = columns === undefined ? !failed : aggregated ? single.some((answer) => answer.isPending) : hasTime && counted.isPending;
   const error = aggregated ? (single.find((answer) => answer.error !== null)?.error ?? null) : counted.error;
   const answer: Answer = {
     columns: [
@@ -186,7 +186,8 @@ function Simulation({ draft, query, columns }: { draft: RuleDraft; query: string
       { name: 'Series', type: 'string' },
       { name: 'Count', type: 'long' },
     ],
-    rows: raised.flatMap((one) => [...(one.rows > 0 ? [[new Date(one.at).toISOString(), 'Rows', one.rows]] : []), ...(one.alerts > 0 ? [[new Date(one.at).toISOString(), 'Alerts', one.alerts]] : [])]),
+    // Where each row is an alert, the rows say nothing more.
+    rows: raised.flatMap((one) => [...(one.rows > 0 && !(draft.kind === 'NRT' && draft.perResult) ? [[new Date(one.at).toISOString(), 'Rows', one.rows]] : []), ...(one.alerts > 0 ? [[new Date(one.at).toISOString(), 'Alerts', one.alerts]] : [])]),
     answer: { tables: [] },
     took: 0,
   };
@@ -196,15 +197,17 @@ function Simulation({ draft, query, columns }: { draft: RuleDraft; query: string
       about={aggregated ? `The last ${WINDOWS} windows, each asked by itself` : draft.kind === 'NRT' ? 'Rows as they arrived, an alert where one is raised' : `Every ${draft.frequency} over the last ${draft.period}, when rows are ${OPERATORS[draft.operator]} ${draft.threshold}`}
       height={210}
       actions={
-        query !== '' && !pending && error === null ? (
+        query !== '' && !pending && !failed && error === null ? (
           <span className="number" role="status" data-testid="simulated">
             <b>{alerts.toLocaleString('en-US')}</b> {alerts === 1 ? 'alert' : 'alerts'}
-            {!aggregated && <span className="faint"> · {(alerts / days).toLocaleString('en-US', { maximumFractionDigits: 1 })} a day</span>}
+            {!aggregated && days >= 1 && <span className="faint"> · {(alerts / days).toLocaleString('en-US', { maximumFractionDigits: 1 })} a day</span>}
           </span>
         ) : undefined
       }
     >
-      {query === '' ? (
+      {failed ? (
+        <div className="panel-said muted">The query does not run: what is wrong is said below.</div>
+      ) : query === '' ? (
         <div className="panel-said muted">The course of rows and alerts over the range appears here.</div>
       ) : (
         <Asked data={pending ? undefined : answer} error={error} pending={pending} empty="It would have raised nothing in this range.">

@@ -45,7 +45,7 @@ export function Data() {
   const stored = sum((table) => table.bytes);
   const daily = sum((table) => table.daily);
   const cost = settings?.cost;
-  const money = (amount: number): string => (cost === undefined ? '–' : amount.toLocaleString('en-US', { style: 'currency', currency: cost.currency, maximumFractionDigits: amount < 10 ? 2 : 0 }));
+  const money = (amount: number): string => (cost === undefined ? '–' : amount > 0 && amount < 0.01 ? `< ${(0.01).toLocaleString('en-US', { style: 'currency', currency: cost.currency })}` : amount.toLocaleString('en-US', { style: 'currency', currency: cost.currency, maximumFractionDigits: amount < 10 ? 2 : 0 }));
   const price = (size: number): number => (size / GIB) * (cost?.perGibMonth ?? 0);
   return (
     <>

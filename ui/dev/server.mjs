@@ -64,7 +64,7 @@ function incident(number, minutes) {
       id: `a${number}-${i}`, rule: r.id, ruleName: r.name, title: `${r.name} by ${user}`, description: r.description, severity: r.severity, tactics: r.tactics, techniques: r.techniques, entities, firstActivity: ago(minutes + 12), lastActivity: ago(minutes + i * 3), createdAt: ago(minutes), cluster: 'prod',
       customDetails: { Image: 'docker.io/library/nginx:1.27', Command: 'sh -c "cat /var/run/secrets/kubernetes.io/serviceaccount/token"' }, evidence: { columns, rows: Array.from({ length: 4 + (number % 4) }, (_, k) => event(number * 10 + k, { TimeGenerated: ago(minutes + k * 2.5), User: { username: user } })) }, count: 4 + (number % 4), query: r.query, remediation: r.response,
     })),
-    comments: number % 4 === 0 ? [{ id: `c${number}`, author: 'mona', message: 'Looked at it with `kubectl auth can-i --list`.\n\n- token rotated\n- **pod removed**\n\nSee https://kubernetes.io/docs/concepts/security/', createdAt: ago(minutes - 5) }] : [],
+    tasks: [], comments: number % 4 === 0 ? [{ id: `c${number}`, author: 'mona', message: 'Looked at it with `kubectl auth can-i --list`.\n\n- token rotated\n- **pod removed**\n\nSee https://kubernetes.io/docs/concepts/security/', createdAt: ago(minutes - 5) }] : [],
     activity: [{ id: `x${number}`, createdAt: ago(minutes - 0.2), actor: 'taffrail', kind: 'created', field: null, from: null, to: null }, ...(status === 'New' ? [] : [{ id: `y${number}`, createdAt: ago(minutes - 3), actor: 'mona', kind: 'changed', field: 'status', from: 'New', to: status }, { id: `z${number}`, createdAt: ago(minutes - 3), actor: 'mona', kind: 'changed', field: 'owner', from: null, to: 'mona' }])],
   };
   return one;

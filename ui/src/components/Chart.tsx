@@ -116,6 +116,8 @@ function Drawing({ option, label, onPick, onRange }: { option: Record<string, un
       dispose = () => {
         observer.disconnect();
         clear();
+        // Drawing that is still under way ends with this; otherwise it would go on without a canvas.
+        chart.clear();
         chart.dispose();
       };
     });

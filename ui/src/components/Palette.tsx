@@ -67,7 +67,7 @@ function Body({ close, onHelp }: { close: () => void; onHelp: () => void }) {
       { key: 'pt', group: 'Pages', label: 'Threat matrix for Kubernetes', icon: <Swords className="icon" />, go: () => void navigate({ to: '/attack', search: { matrix: 'kubernetes' } }) },
       { key: 'pb', group: 'Pages', label: 'Bookmarks', icon: <Crosshair className="icon" />, go: () => void navigate({ to: '/hunting', search: { tab: 'bookmarks' } }) },
       { key: 'pl', group: 'Pages', label: 'Livestream', icon: <Crosshair className="icon" />, go: () => void navigate({ to: '/hunting', search: { tab: 'live' } }) },
-      { key: 'pn', group: 'Pages', label: 'New rule', icon: <BookOpenText className="icon" />, go: () => void navigate({ to: '/rules/new', search: {} }) },
+      { key: 'prn', group: 'Pages', label: 'New rule', icon: <BookOpenText className="icon" />, go: () => void navigate({ to: '/rules/new', search: {} }) },
       { key: 'pi', group: 'Pages', label: 'Watchlists', icon: <Radar className="icon" />, go: () => void navigate({ to: '/intelligence', search: {} }) },
       { key: 'pj', group: 'Pages', label: 'Threat intelligence', icon: <Radar className="icon" />, go: () => void navigate({ to: '/intelligence', search: { tab: 'indicators' } }) },
       { key: 'pk', group: 'Pages', label: 'Indicators seen in the logs', icon: <Radar className="icon" />, go: () => void navigate({ to: '/intelligence', search: { tab: 'matches' } }) },

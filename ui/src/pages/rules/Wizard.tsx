@@ -21,7 +21,7 @@ import { SEVERITIES } from '../../lib/filters';
 import { useTitle } from '../../lib/hooks';
 import { bare } from '../../lib/hunting';
 import { TACTICS } from '../../lib/matrices';
-import { ENTITY_TYPES, NEW_RULE, OPERATORS, documentOf, draftOf, missing, preview, seconds, simulate, suggestMappings, type Operator, type RuleDraft } from '../../lib/rule';
+import { ENTITY_TYPES, NEW_RULE, OPERATORS, difference, documentOf, draftOf, missing, preview, seconds, simulate, suggestMappings, type Operator, type RuleDraft } from '../../lib/rule';
 import { binFor, binSeconds, rangeEnds, rangeSeconds, useScope } from '../../lib/scope';
 import { DEFAULT_RANGE } from '../../lib/time';
 import { Keep } from './Keep';
@@ -51,6 +51,7 @@ function Write({ begin, isCopy }: { begin: RuleDraft; isCopy: boolean }) {
   const id = draft.id === '' ? idOf(draft.name, (rules ?? []).map((rule) => rule.id)) : draft.id;
   const document = documentOf({ ...draft, id });
   const yaml = stringify(document, { lineWidth: 140 });
+  const before = useMemo(() => stringify(documentOf(begin), { lineWidth: 140 }), [begin]);
   const lacks = missing(draft);
   useEffect(() => {
     if (draft.mappings.length === 0 && rows.data !== undefined && !isCopy) set({ mappings: suggestMappings(rows.data.columns) });
@@ -109,6 +110,7 @@ function Write({ begin, isCopy }: { begin: RuleDraft; isCopy: boolean }) {
                 </button>
               </header>
               <div className="body column">
+                {isCopy && before !== yaml && <Changes before={before} after={yaml} />}
                 {lacks.length > 0 && <Warning>Still missing: {lacks.join(', ')}.</Warning>}
                 <Keep id={id} document={document} ready={lacks.length === 0} known={(rules ?? []).some((rule) => rule.id === id)} />
                 <pre className="block kql" tabIndex={0} style={{ maxHeight: 460, overflow: 'auto' }}>
@@ -139,6 +141,31 @@ function useScopedAnswer(query: string | null) {
   const { timespan } = useScope();
   const scoped = useScoped(query);
   return useQuery({ ...kqlQuery(scoped ?? '', timespan), enabled: scoped !== undefined, retry: false });
+}
+
+/** What differs from the version that there is; long stretches that stay are left out. */
+function Changes({ before, after }: { before: string; after: string }) {
+  const lines = difference(before, after);
+  const near = (at: number): boolean => lines.slice(Math.max(0, at - 2), at + 3).some((line) => line.kind !== 'same');
+  return (
+    <div className="column" style={{ gap: 6 }}>
+      <h3>What changes</h3>
+      <div className="diff block" tabIndex={0} role="region" aria-label="What changes">
+        {lines.map((line, i) =>
+          near(i) ? (
+            <div key={i} data-kind={line.kind}>
+              {line.kind === 'added' ? '+ ' : line.kind === 'removed' ? '− ' : '  '}
+              {line.text}
+            </div>
+          ) : near(i - 1) ? (
+            <div key={i} className="faint">
+              …
+            </div>
+          ) : null,
+        )}
+      </div>
+    </div>
+  );
 }
 
 /** At most so many windows are asked one by one. */

@@ -180,7 +180,7 @@ async function api(request, url, body) {
 
 const behind = process.env.TAFFRAIL_URL ? new URL(process.env.TAFFRAIL_URL) : null;
 function pass(request, response) {
-  const onward = forward({ host: behind.hostname, port: behind.port, path: request.url, method: request.method, headers: { ...request.headers, host: behind.host } }, (answer) => {
+  const onward = forward({ host: behind.hostname, port: behind.port, path: request.url, method: request.method, headers: { ...request.headers, host: behind.host, ...(request.headers.origin === undefined ? {} : { origin: behind.origin }) } }, (answer) => {
     response.writeHead(answer.statusCode, answer.headers);
     answer.pipe(response);
   });

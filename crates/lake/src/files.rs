@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int32Array, RecordBatch};
-use arrow::compute::{SortColumn, SortOptions, concat_batches, lexsort_to_indices, take_record_batch};
+use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use chrono::{Datelike, NaiveDate, Utc};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
@@ -22,6 +22,8 @@ use uuid::Uuid;
 use crate::delta::{DataFile, FileStatistics, partition_folder};
 use crate::durable::{create_directory, sync_directory};
 use crate::error::LakeError;
+use crate::event::{EventForm, Unfold};
+use crate::order::order;
 use crate::terms::{Collector, KEY, KEYS, key_hash, write_places};
 
 const DAY: i64 = 86_400_000_000;
@@ -55,8 +57,26 @@ pub(crate) fn writer_options(table: &TableDef, row_group_rows: usize) -> ArrowWr
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_bloom_filter_position(BloomFilterPosition::AfterRowGroup)
         .set_sorting_columns(Some(sorting));
-    for name in &table.plain {
+    let is_event = |name: &String| table.event.as_ref() == Some(name);
+    for name in table.plain.iter().filter(|name| !is_event(name)) {
         properties = properties.set_column_dictionary_enabled(ColumnPath::from(name.as_str()), false);
+    }
+    for column in &table.columns {
+        let path = ColumnPath::from(column.name.as_str());
+        match column.ty {
+            // Hardly two are equal, and neighbours are near each other.
+            Type::DateTime => {
+                properties = properties
+                    .set_column_dictionary_enabled(path.clone(), false)
+                    .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+            }
+            // Bounds of such texts prune nothing.
+            Type::Dynamic => properties = properties.set_column_statistics_enabled(path, EnabledStatistics::None),
+            Type::String if is_event(&column.name) || table.plain.contains(&column.name) => {
+                properties = properties.set_column_statistics_enabled(path, EnabledStatistics::None);
+            }
+            _ => {}
+        }
     }
     for name in &table.bloom {
         let path = ColumnPath::from(name.as_str());
@@ -87,7 +107,7 @@ struct Index {
     /// Rows of the current row group so far
     rows: usize,
     /// The event column and its words
-    words: Option<(usize, Collector)>,
+    words: Option<(EventForm, Collector)>,
     /// The identifier and its hashes
     keys: Option<(usize, Vec<u8>)>,
     word_parts: Vec<Vec<u8>>,
@@ -106,7 +126,7 @@ impl Index {
                 .iter()
                 .position(|column| column.name == name && column.ty == Type::String)
         };
-        let event = table.event.as_deref().and_then(place);
+        let event = EventForm::of(table);
         // An identifier: what is asked for by itself and has no dictionary.
         let key = table
             .bloom
@@ -116,22 +136,30 @@ impl Index {
         (event.is_some() || key.is_some()).then(|| Index {
             row_group_rows,
             rows: 0,
-            words: event.map(|column| (column, Collector::new())),
+            words: event.map(|form| (form, Collector::new())),
             keys: key.map(|column| (column, Vec::new())),
             word_parts: Vec::new(),
             key_parts: Vec::new(),
         })
     }
 
-    fn see(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
+    fn see(&mut self, table: &TableDef, batch: &RecordBatch) -> Result<(), LakeError> {
+        let form = self.words.as_ref().map(|(form, _)| form.clone());
+        let columns = form.as_ref().map(|form| form.columns(batch)).unwrap_or_default();
+        let mut unfold = form.as_ref().map(|form| Unfold::new(form, &columns));
         let mut from = 0;
         while from < batch.num_rows() {
             let count = (batch.num_rows() - from).min(self.row_group_rows - self.rows);
-            if let Some((column, collector)) = &mut self.words
-                && let Some(texts) = batch.column(*column).as_string_view_opt()
+            if let (Some((form, collector)), Some(unfold)) = (&mut self.words, &mut unfold)
+                && let Some(texts) = batch.columns().get(form.column).and_then(|column| column.as_string_view_opt())
             {
                 for row in from..from + count {
-                    collector.row(AsRef::<[u8]>::as_ref(texts.value(row)));
+                    let stored: &[u8] = if texts.is_valid(row) { texts.value(row).as_ref() } else { b"" };
+                    // Between parts there is always a mark of JSON: no word goes over from one to the next.
+                    unfold
+                        .event(stored, row, &mut |part| collector.part(part))
+                        .map_err(LakeError::arrow(&table.name))?;
+                    collector.end_row();
                 }
             }
             if let Some((column, hashes)) = &mut self.keys
@@ -211,7 +239,7 @@ impl<'a> FileWriter<'a> {
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
         self.statistics.include(self.table, batch);
         if let Some(index) = &mut self.index {
-            index.see(batch)?;
+            index.see(self.table, batch)?;
         }
         self.writer.write(batch).map_err(LakeError::parquet(&self.path))
     }
@@ -231,7 +259,7 @@ impl<'a> FileWriter<'a> {
             index.end()?;
             let name = |column: usize| self.table.columns.get(column).map_or("", |column| column.name.as_str());
             let parts = [
-                (KEY, index.words.as_ref().map(|(column, _)| *column), &index.word_parts),
+                (KEY, index.words.as_ref().map(|(form, _)| form.column), &index.word_parts),
                 (KEYS, index.keys.as_ref().map(|(column, _)| *column), &index.key_parts),
             ];
             for (entry, column, parts) in parts {
@@ -297,22 +325,9 @@ pub(crate) fn write_days(
 ) -> Result<Vec<DataFile>, LakeError> {
     let all = concat_batches(schema, batches).map_err(LakeError::arrow(&table.name))?;
     let days = days(table, &all)?;
-    let ascending = |values: ArrayRef| SortColumn {
-        values,
-        options: Some(SortOptions {
-            descending: false,
-            nulls_first: true,
-        }),
-    };
-    let mut keys = vec![ascending(Arc::new(days.clone()))];
-    keys.extend(
-        sort_columns(table)
-            .iter()
-            .filter_map(|name| all.column_by_name(name))
-            .cloned()
-            .map(ascending),
-    );
-    let order = lexsort_to_indices(&keys, None).map_err(LakeError::arrow(&table.name))?;
+    let mut keys: Vec<ArrayRef> = vec![Arc::new(days.clone())];
+    keys.extend(sort_columns(table).iter().filter_map(|name| all.column_by_name(name)).cloned());
+    let order = order(&keys).map_err(LakeError::arrow(&table.name))?;
     let mut files = Vec::new();
     let mut from = 0;
     let day_of = |place: usize| {

@@ -75,7 +75,7 @@ impl Subscription {
             }
             match self.live.recv().await {
                 Ok(append) if append.position <= self.read => {}
-                Ok(append) if append.position == self.read + 1 => self.take(&append),
+                Ok(append) if append.position == self.read + 1 => self.take(&append)?,
                 // Missed some: the log has them.
                 Ok(_) | Err(RecvError::Lagged(_)) => self.behind = true,
                 Err(RecvError::Closed) => return Ok(None),
@@ -112,13 +112,17 @@ impl Subscription {
         Some(rows)
     }
 
-    fn take(&mut self, append: &Append) {
-        let parts = append
-            .parts
-            .iter()
-            .map(|(id, batch)| (self.shared.name(*id), batch.clone()))
-            .collect();
+    fn take(&mut self, append: &Append) -> Result<(), LakeError> {
+        let mut parts = Vec::with_capacity(append.parts.len());
+        for (id, batch) in &append.parts {
+            let batch = match self.shared.table_by_id(*id) {
+                Some(table) => table.whole(batch)?,
+                None => batch.clone(),
+            };
+            parts.push((self.shared.name(*id), batch));
+        }
         self.give(append.position, parts);
+        Ok(())
     }
 
     fn give(&mut self, position: u64, parts: Vec<(String, RecordBatch)>) {
@@ -156,7 +160,7 @@ impl Subscription {
             let mut adapted = Vec::with_capacity(parts.len());
             for (name, batch) in parts {
                 match self.shared.table(&name) {
-                    Some(table) => adapted.push((name, adapt(&table.definition, &table.schema, &batch)?)),
+                    Some(table) => adapted.push((name, table.whole(&adapt(&table.definition, &table.schema, &batch)?)?)),
                     None => adapted.push((name, batch)),
                 }
             }

@@ -407,6 +407,10 @@ fn encode(shared: &Shared, rows: Vec<(String, RecordBatch)>) -> Result<(Vec<Part
         if batch.num_rows() == 0 {
             continue;
         }
+        let batch = match &table.event {
+            Some(form) => form.fold(batch).map_err(LakeError::arrow(table.name()))?,
+            None => batch,
+        };
         let keys = if table.definition.unique.is_empty() {
             None
         } else {

@@ -14,6 +14,7 @@ use crate::consumers::Consumers;
 use crate::delta::{DataFile, DeltaTable, Loaded};
 use crate::disk::Disk;
 use crate::error::{LakeError, blocking};
+use crate::event::EventForm;
 use crate::log::{Recovered, Segments, Tail, decode_payload, recover};
 use crate::options::LakeOptions;
 use crate::rows::{adapt, missing, stored};
@@ -56,6 +57,7 @@ pub(crate) async fn load_table(directory: &Path, definition: &TableDef, mend: bo
         made: true,
         definition: definition.clone(),
         schema: stored_schema(definition),
+        event: EventForm::of(definition),
         directory: std::path::absolute(&folder).map_err(LakeError::io("resolve", &folder))?,
         delta: Arc::new(tokio::sync::Mutex::new(delta)),
     };

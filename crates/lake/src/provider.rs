@@ -177,6 +177,11 @@ impl TableProvider for LakeTable {
     }
 }
 
+/// Whether a column is kept in another form than it is asked for, so that its statistics say nothing.
+fn is_event(table: &TableDef, column: &Column) -> bool {
+    table.event.as_deref() == Some(column.name.as_str())
+}
+
 /// Statistics of many files, as pruning asks for them.
 struct FileBounds<'a> {
     table: &'a TableDef,
@@ -185,7 +190,7 @@ struct FileBounds<'a> {
 
 impl FileBounds<'_> {
     fn values(&self, column: &Column, of: impl Fn(&crate::delta::ColumnStatistics) -> Option<ScalarValue>) -> Option<ArrayRef> {
-        let definition = self.table.column(&column.name)?;
+        let definition = self.table.column(&column.name).filter(|_| !is_event(self.table, column))?;
         let null = ScalarValue::try_from(&taffrail_schema::stored_type(definition.ty)).ok()?;
         let values = self.files.iter().map(|file| {
             file.statistics
@@ -212,6 +217,9 @@ impl PruningStatistics for FileBounds<'_> {
     }
 
     fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
+        if is_event(self.table, column) {
+            return None;
+        }
         let counts: UInt64Array = self
             .files
             .iter()
@@ -244,6 +252,9 @@ impl<'a> GroupBounds<'a> {
 
     fn of(&self, column: &Column, of: impl Fn(&StatisticsConverter<'_>, &[RowGroupMetaData]) -> Option<ArrayRef>) -> Option<ArrayRef> {
         let field = self.table.schema.field_with_name(&column.name).ok()?;
+        if is_event(&self.table.definition, column) {
+            return None;
+        }
         let schema = self.file.parquet_schema();
         // By name: a file written under an earlier definition of the table has its columns at other places.
         let place = (0..schema.num_columns()).find(|place| schema.column(*place).path().parts() == [column.name.as_str()])?;

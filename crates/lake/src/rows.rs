@@ -9,6 +9,10 @@ use taffrail_kql::Type;
 use taffrail_schema::{TIME, TableDef, stored_type};
 
 use crate::error::LakeError;
+use crate::event::by_name;
+
+/// A column of text in more pieces than this is copied together.
+const MOST_BUFFERS: usize = 64;
 
 /// View arrays that hold more than twice the bytes they show (slices, filtered rows) are copied together.
 pub(crate) fn compact(batch: RecordBatch) -> RecordBatch {
@@ -21,17 +25,23 @@ pub(crate) fn compact(batch: RecordBatch) -> RecordBatch {
 pub(crate) fn merge(first: &RecordBatch, second: &RecordBatch) -> Option<RecordBatch> {
     let merged = concat_batches(&first.schema(), [first, second]).ok()?;
     let columns = merged.columns().iter().map(|column| match column.as_string_view_opt() {
-        Some(view) => Arc::new(view.gc()),
-        None => Arc::clone(column),
+        // Rows that share their text would get a copy each.
+        Some(view) if held(view) > view.total_buffer_bytes_used() || view.data_buffers().len() > MOST_BUFFERS => Arc::new(view.gc()),
+        _ => Arc::clone(column),
     });
     RecordBatch::try_new(merged.schema(), columns.collect()).ok()
+}
+
+/// Bytes that a column of text keeps in memory.
+fn held(view: &StringViewArray) -> usize {
+    view.data_buffers().iter().map(|buffer| buffer.len()).sum()
 }
 
 fn compact_column(column: &ArrayRef) -> ArrayRef {
     let Some(view) = column.as_string_view_opt() else {
         return Arc::clone(column);
     };
-    let held: usize = view.data_buffers().iter().map(|buffer| buffer.len()).sum();
+    let held = held(view);
     if held > 4096 && held / 2 > view.total_buffer_bytes_used() {
         Arc::new(view.gc())
     } else {
@@ -86,9 +96,20 @@ pub(crate) fn accept(table: &TableDef, schema: &SchemaRef, batch: &RecordBatch, 
 
 /// Fits rows written under an earlier definition of the table: columns by name, new ones empty, dropped ones left out.
 pub(crate) fn adapt(table: &TableDef, schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, LakeError> {
+    // An event may be kept in a column that the table has no more: it is put together while that is there.
+    let gone = batch
+        .schema()
+        .fields()
+        .iter()
+        .any(|field| schema.column_with_name(field.name()).is_none());
+    let whole = match table.event.as_deref().filter(|_| gone).and_then(|event| batch.column_by_name(event)) {
+        Some(stored) => Some(by_name(stored, batch).map_err(LakeError::arrow(&table.name))?),
+        None => None,
+    };
     let mut columns = Vec::with_capacity(table.columns.len());
     for definition in &table.columns {
-        columns.push(match batch.column_by_name(&definition.name) {
+        let event = whole.as_ref().filter(|_| table.event.as_ref() == Some(&definition.name));
+        columns.push(match event.or(batch.column_by_name(&definition.name)) {
             Some(column) => stored(table, &definition.name, definition.ty, column)?,
             None => missing(definition.ty, batch.num_rows()),
         });

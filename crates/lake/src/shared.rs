@@ -16,6 +16,7 @@ use tokio::sync::{Notify, broadcast};
 use crate::columns::ColumnCache;
 use crate::delta::{DataFile, DeltaTable};
 use crate::error::LakeError;
+use crate::event::EventForm;
 use crate::log::Segments;
 use crate::options::LakeOptions;
 use crate::rows::{adapt, merge};
@@ -35,6 +36,8 @@ pub(crate) struct Table {
     /// Made at run time: it may change
     pub(crate) made: bool,
     pub(crate) schema: SchemaRef,
+    /// How its whole events are kept, when it has any
+    pub(crate) event: Option<EventForm>,
     /// Where its files are
     pub(crate) directory: PathBuf,
     /// Its Delta log; held by whoever changes the table's files
@@ -44,6 +47,14 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn name(&self) -> &str {
         &self.definition.name
+    }
+
+    /// The same rows with whole events.
+    pub(crate) fn whole(&self, batch: &RecordBatch) -> Result<RecordBatch, LakeError> {
+        match &self.event {
+            Some(form) => form.unfold(batch).map_err(LakeError::arrow(self.name())),
+            None => Ok(batch.clone()),
+        }
     }
 }
 

@@ -85,10 +85,21 @@ impl Collector {
         }
     }
 
-    /// Sees the text of the next row.
-    pub(crate) fn row(&mut self, text: &[u8]) {
-        let row = u16::try_from(self.row).unwrap_or(u16::MAX);
+    /// The row is over.
+    pub(crate) fn end_row(&mut self) {
         self.row += 1;
+    }
+
+    /// Sees the text of a row.
+    #[cfg(test)]
+    pub(crate) fn row(&mut self, text: &[u8]) {
+        self.part(text);
+        self.end_row();
+    }
+
+    /// Sees a part of the text of the current row; words do not go over from one part to the next.
+    pub(crate) fn part(&mut self, text: &[u8]) {
+        let row = u16::try_from(self.row).unwrap_or(u16::MAX);
         let mut lower = [0u8; LONGEST];
         let mut at = 0;
         while at < text.len() {

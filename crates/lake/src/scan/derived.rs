@@ -89,6 +89,15 @@ impl Derived {
     }
 }
 
+/// What whole events of some rows are put together from.
+#[derive(Debug, Default)]
+struct EventParts {
+    /// As the file keeps them, of the selected rows; `None`: to be read
+    stored: Option<ArrayRef>,
+    /// Other columns of the table that it takes
+    needs: Vec<usize>,
+}
+
 impl Reader {
     /// Makes the values of expressions known for the selected rows, from what is kept or from the file. False when that would be
     /// too many rows at once.
@@ -122,7 +131,8 @@ impl Reader {
         if count > MOST_ROWS && (reads_texts || count > 4 * MOST_ROWS) {
             return Ok(false);
         }
-        let values = self.read(open, group, rows, selection, &unknown, count)?;
+        let event = self.event_parts(open, group, rows, selection, &unknown)?;
+        let values = self.read(open, group, rows, selection, &unknown, count, &event)?;
         for (item, values) in unknown.into_iter().zip(values) {
             let derived = Arc::new(Derived {
                 known: selection.clone(),
@@ -162,7 +172,41 @@ impl Reader {
         Ok(())
     }
 
+    /// What events are put together from, as far as it is in memory or worth to be.
+    fn event_parts(
+        &self,
+        open: &OpenFile,
+        group: usize,
+        rows: &mut RowGroup,
+        selection: &Selection,
+        items: &[&Use],
+    ) -> Result<EventParts> {
+        let table = &self.scan.table;
+        let Some(form) = table.event.as_ref().filter(|_| items.iter().any(|item| self.reads_event(item))) else {
+            return Ok(EventParts::default());
+        };
+        let mut bytes = 0;
+        let field = table.schema.field(form.column);
+        let none = || missing(Type::String, 1);
+        let column = self.scan.shared.columns.column(open, group, form.column, field, &none, &mut bytes)?;
+        self.bytes.add(bytes);
+        let Column::Coded(coded) = column.as_ref() else {
+            return Ok(EventParts {
+                stored: None,
+                needs: form.needs(None),
+            });
+        };
+        let needs = form.needs(Some(&coded.values));
+        self.load(open, group, needs.iter().copied(), rows)?;
+        let stored = match selection {
+            None => column.rows()?,
+            Some(selected) => column.chosen(&BooleanArray::new(selected.clone(), None))?,
+        };
+        Ok(EventParts { stored, needs })
+    }
+
     /// Values of expressions for the selected rows, of which the file has to be asked.
+    #[allow(clippy::too_many_arguments)]
     fn read(
         &self,
         open: &OpenFile,
@@ -171,12 +215,20 @@ impl Reader {
         selection: &Selection,
         items: &[&Use],
         count: usize,
+        event: &EventParts,
     ) -> Result<Vec<ArrayRef>> {
         let table = &self.scan.table;
-        let wanted: BTreeSet<usize> = items.iter().flat_map(|item| item.columns.iter().copied()).collect();
+        let mut wanted: BTreeSet<usize> = items.iter().flat_map(|item| item.columns.iter().copied()).collect();
+        wanted.extend(&event.needs);
         let mut known: HashMap<usize, ArrayRef> = HashMap::new();
+        if let (Some(form), Some(stored)) = (&table.event, &event.stored) {
+            known.insert(form.column, Arc::clone(stored));
+        }
         let mut names: Vec<&str> = Vec::new();
         for place in &wanted {
+            if known.contains_key(place) {
+                continue;
+            }
             let name = table.schema.field(*place).name();
             if let Some(values) = rows.column(*place, selection)? {
                 known.insert(*place, values);
@@ -188,7 +240,7 @@ impl Reader {
             }
         }
         let evaluate = |read: Option<&RecordBatch>, from: usize, rows: usize| -> Result<Vec<ArrayRef>> {
-            let of = |place: &usize| -> Result<ArrayRef> {
+            let kept = |place: &usize| -> Result<ArrayRef> {
                 if let Some(values) = known.get(place) {
                     return Ok(values.slice(from, rows));
                 }
@@ -199,6 +251,12 @@ impl Reader {
                         "column {} was not read",
                         field.name()
                     ))),
+                }
+            };
+            let of = |place: &usize| -> Result<ArrayRef> {
+                match &table.event {
+                    Some(form) if form.column == *place => Ok(form.events(&kept(place)?, &|place| kept(&place).ok())?),
+                    _ => kept(place),
                 }
             };
             let value = |item: &&Use| item.over(item.columns.iter().map(of).collect::<Result<Vec<_>>>()?, rows);

@@ -26,6 +26,7 @@ use super::reader::Reader;
 use super::rows::{Selection, Use, boolean};
 use crate::columns::OpenFile;
 use crate::delta::DataFile;
+use crate::event::EventForm;
 use crate::provider::{MissingColumns, partitioned_file, text_columns};
 
 /// The selected rows as ranges.
@@ -67,10 +68,12 @@ impl Reader {
             .with_bloom_filter_on_read(true);
         let mut source: Arc<dyn FileSource> = Arc::new(source);
         let mut left: Vec<Use> = Vec::new();
+        // The file does not have events as predicates want them.
+        let (late, rest): (Vec<&Use>, Vec<&Use>) = rest.iter().partition(|item| self.reads_event(item));
         if !rest.is_empty() {
             let exprs = rest.iter().map(|item| Arc::clone(&item.expr)).collect();
             let pushed = source.try_pushdown_filters(exprs, options)?;
-            for (item, pushed) in rest.iter().zip(&pushed.filters) {
+            for (item, pushed) in rest.into_iter().zip(&pushed.filters) {
                 if matches!(pushed, PushedDown::No) {
                     left.push(item.clone());
                 }
@@ -79,14 +82,18 @@ impl Reader {
                 source = updated;
             }
         }
-        let columns: Vec<usize> = self
+        left.extend(late.into_iter().cloned());
+        let mut columns: BTreeSet<usize> = self
             .needed
             .iter()
             .copied()
             .chain(left.iter().flat_map(|item| item.columns.iter().copied()))
-            .collect::<BTreeSet<_>>()
-            .into_iter()
             .collect();
+        let event = table.event.as_ref().filter(|form| columns.contains(&form.column)).cloned();
+        if let Some(form) = &event {
+            columns.extend(form.needs(None));
+        }
+        let columns: Vec<usize> = columns.into_iter().collect();
         let limit = if left.is_empty() { self.scan.limit } else { None };
         let config = FileScanConfigBuilder::new(store, source)
             .with_file_groups(vec![FileGroup::new(vec![partitioned_file(table, file)?.with_extension(access)])])
@@ -105,6 +112,7 @@ impl Reader {
         let left = left.iter().map(place).collect::<Result<Vec<_>>>()?;
         let outputs = self.outputs.iter().map(place).collect::<Result<Vec<_>>>()?;
         let finish = Finish {
+            event: event.map(|form| (form, columns)),
             left,
             outputs,
             counted: self.counted,
@@ -128,6 +136,8 @@ impl Reader {
 
 /// What is left to do with rows from a file.
 struct Finish {
+    /// How events are put together, and which columns of the table a batch has
+    event: Option<(EventForm, Vec<usize>)>,
     left: Vec<Arc<dyn PhysicalExpr>>,
     outputs: Vec<Arc<dyn PhysicalExpr>>,
     counted: bool,
@@ -139,6 +149,17 @@ struct Finish {
 impl Finish {
     fn batch(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let mut batch = batch.clone();
+        if let Some((form, places)) = &self.event {
+            let mut columns = batch.columns().to_vec();
+            let column = |place: usize| places.binary_search(&place).ok().and_then(|index| batch.columns().get(index)).cloned();
+            if let Some(stored) = column(form.column)
+                && let Ok(index) = places.binary_search(&form.column)
+                && let Some(into) = columns.get_mut(index)
+            {
+                *into = form.events(&stored, &column)?;
+                batch = RecordBatch::try_new(batch.schema(), columns)?;
+            }
+        }
         for predicate in &self.left {
             let passes = predicate.evaluate(&batch)?.into_array(batch.num_rows())?;
             batch = filter_record_batch(&batch, &boolean(&passes)?.into())?;

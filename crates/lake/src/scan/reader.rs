@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::filter_record_batch;
-use datafusion::common::Result;
+use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::BinaryExpr;
@@ -22,6 +22,7 @@ use super::rows::{RowGroup, Selection, Use, boolean};
 use super::{LakeScan, Output};
 use crate::columns::OpenFile;
 use crate::delta::DataFile;
+use crate::error::LakeError;
 use crate::provider::GroupBounds;
 use crate::rows::missing;
 use crate::shared::Hot;
@@ -62,7 +63,7 @@ impl Reader {
         let narrow = definition
             .columns
             .iter()
-            .map(|column| !definition.plain.contains(&column.name))
+            .map(|column| !definition.plain.contains(&column.name) && definition.event.as_ref() != Some(&column.name))
             .collect();
         let conjunction = scan
             .predicates
@@ -131,11 +132,27 @@ impl Reader {
         let _timer = self.time.timer();
         let mut batch = hot.batch.clone();
         self.rows.add(batch.num_rows());
-        for predicate in self.scan.predicates.iter() {
+        let failed = |error: LakeError| DataFusionError::External(Box::new(error));
+        // Events are put together for rows that are left by all else.
+        let (late, early): (Vec<&Use>, Vec<&Use>) = self.scan.predicates.iter().partition(|item| self.reads_event(item));
+        let whole = !late.is_empty() || self.outputs.iter().any(|item| self.reads_event(item));
+        for (index, predicate) in early.iter().chain(&late).enumerate() {
+            if index == early.len() {
+                batch = self.scan.table.whole(&batch).map_err(failed)?;
+            }
             let passes = predicate.expr.evaluate(&batch)?.into_array(batch.num_rows())?;
             batch = filter_record_batch(&batch, &boolean(&passes)?.into())?;
         }
+        if whole && late.is_empty() {
+            batch = self.scan.table.whole(&batch).map_err(failed)?;
+        }
         self.project(&batch)
+    }
+
+    /// Whether an expression reads whole events.
+    pub(super) fn reads_event(&self, item: &Use) -> bool {
+        let event = self.scan.table.event.as_ref();
+        event.is_some_and(|form| item.columns.contains(&form.column))
     }
 
     /// The outputs of rows that have the table's columns.
@@ -183,7 +200,7 @@ impl Reader {
     }
 
     /// Columns of a row group that are in memory or worth to be.
-    fn load(&self, open: &OpenFile, group: usize, columns: impl Iterator<Item = usize>, into: &mut RowGroup) -> Result<()> {
+    pub(super) fn load(&self, open: &OpenFile, group: usize, columns: impl Iterator<Item = usize>, into: &mut RowGroup) -> Result<()> {
         let mut bytes = 0;
         for index in columns {
             if into.columns.contains_key(&index) || !self.narrow.get(index).copied().unwrap_or(false) {

@@ -11,7 +11,7 @@ use datafusion::functions_aggregate::expr_fn::{count, sum};
 use datafusion::prelude::{DataFrame, Expr, SessionConfig, SessionContext, ident, lit};
 use taffrail_kql::Type;
 use taffrail_lake::{Lake, LakeOptions, ROWS};
-use taffrail_schema::{Schema, TableDef, stored_schema};
+use taffrail_schema::{ColumnDef, Schema, Step, TableDef, stored_schema};
 
 use crate::support::*;
 
@@ -30,13 +30,59 @@ fn requests() -> TableDef {
     ];
     TableDef {
         name: "Requests".to_owned(),
-        columns: columns.iter().map(|(name, ty)| column(name, *ty)).collect(),
+        columns: columns.iter().map(|(name, ty)| found_in_event(column(name, *ty))).collect(),
         unique: Vec::new(),
         sort: vec!["Verb".to_owned(), "TimeGenerated".to_owned()],
         plain: vec!["Id".to_owned(), "Event".to_owned()],
         event: Some("Event".to_owned()),
         ..definition("Requests")
     }
+}
+
+/// Id, verb, code and object are members of events.
+fn found_in_event(mut column: ColumnDef) -> ColumnDef {
+    if ["Id", "Verb", "Code", "Object"].contains(&column.name.as_str()) {
+        column.path = vec![Step::Key(column.name.to_lowercase())];
+    }
+    column
+}
+
+/// Whole events: JSON of which columns have the most, JSON with text of its own, and no JSON.
+fn event(n: i64) -> String {
+    let note = format!("request {n} {}", if n % 997 == 3 { "of a rareword." } else { "of many" });
+    let members = format!(
+        r#"{{"id":"id-{:05}","verb":"{}","code":{},"object":{},"at":"{}Z""#,
+        n * 7919 % ROW_COUNT,
+        VERBS[(n % 4) as usize],
+        if n % 11 != 0 {
+            (200 + n % 3).to_string()
+        } else {
+            "null".to_owned()
+        },
+        if n % 5 != 0 {
+            format!(r#"{{"kind":{}}}"#, n % 13)
+        } else {
+            "null".to_owned()
+        },
+        chrono_like(NOON / 1_000_000 + n),
+    );
+    match n % 3 {
+        0 => note,
+        1 => format!(r#"{members},"note":"{note}"}}"#),
+        _ => format!(r#"{members},"rare":{}}}"#, if n % 997 == 3 { "\"rareword\"" } else { "false" }),
+    }
+}
+
+/// RFC 3339 without its zone, of a day of November 2026.
+fn chrono_like(seconds: i64) -> String {
+    let (day, second) = (seconds / 86_400 - 20_758, seconds % 86_400);
+    format!(
+        "2026-11-{:02}T{:02}:{:02}:{:02}",
+        day + 1,
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    )
 }
 
 fn batch(numbers: std::ops::Range<i64>) -> RecordBatch {
@@ -59,7 +105,7 @@ fn batch(numbers: std::ops::Range<i64>) -> RecordBatch {
                 .map(|n| (n % 5 != 0).then(|| format!(r#"{{"kind":{}}}"#, n % 13)))
                 .collect::<StringViewArray>(),
         ),
-        text(&|n| format!("request {n} {}", if n % 997 == 3 { "of a rareword." } else { "of many" })),
+        text(&event),
         Arc::new(times),
     ];
     RecordBatch::try_new(stored_schema(&requests()), columns).unwrap()

@@ -121,12 +121,13 @@ impl Inner {
         }
     }
 
-    /// Compacts the days that have more than `more_than` small files.
+    /// Compacts the days that have more than `more_than` small files. A file that is half full stays: to write its rows again
+    /// costs more than a file less is worth.
     async fn compact_table(&self, table: &Arc<Table>, more_than: usize) -> Result<Compacted, LakeError> {
         let mut done = Compacted::default();
         let limit = self.shared.options.compact_bytes;
         let mut days: BTreeMap<Option<String>, Vec<Arc<DataFile>>> = BTreeMap::new();
-        for file in self.shared.snapshot(table.id).0.iter().filter(|file| file.size < limit) {
+        for file in self.shared.snapshot(table.id).0.iter().filter(|file| file.size < limit / 2) {
             days.entry(file.date.clone()).or_default().push(Arc::clone(file));
         }
         for (date, files) in days.into_iter().filter(|(_, files)| files.len() > more_than) {

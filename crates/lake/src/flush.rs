@@ -5,12 +5,13 @@ use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use metrics::{gauge, histogram};
-use tokio::sync::MutexGuard;
+use tokio::sync::{MutexGuard, oneshot};
 
 use crate::delta::{DeltaTable, add, checkpoint, transaction};
 use crate::error::{LakeError, blocking};
 use crate::files::write_days;
 use crate::lake::Inner;
+use crate::log::Command;
 use crate::rows::adapt;
 use crate::shared::{Hot, Table, TableState};
 
@@ -102,9 +103,21 @@ impl Inner {
         }
     }
 
+    /// Ends the segment of which nothing is needed.
+    async fn begin_segment(&self) {
+        let (done, begun) = oneshot::channel();
+        if self.ask_writer(Command::Rotate(done)) {
+            // An error says that rows arrived meanwhile.
+            let _ = begun.await;
+        }
+    }
+
     /// Deletes log segments that neither flusher nor consumers nor followers need.
     pub(crate) async fn cut_log(&self) -> Result<(), LakeError> {
         let needless = self.shared.needless().min(self.consumers.slowest().unwrap_or(u64::MAX));
+        if needless >= self.shared.durable() {
+            self.begin_segment().await;
+        }
         let shared = Arc::clone(&self.shared);
         blocking("cutting the log", move || {
             let mut segments = shared.segments.lock();

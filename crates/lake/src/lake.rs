@@ -453,6 +453,14 @@ impl Inner {
         thread.join().ok()
     }
 
+    /// Tells the log thread something; whether there is one.
+    pub(crate) fn ask_writer(&self, command: Command) -> bool {
+        match &*self.writer.lock() {
+            Some((sender, _)) => sender.send(command).is_ok(),
+            None => false,
+        }
+    }
+
     pub(crate) fn table(&self, name: &str) -> Result<Arc<Table>, LakeError> {
         self.shared
             .table(name)
@@ -486,10 +494,8 @@ async fn flush_when_due(weak: Weak<Inner>, shared: Arc<Shared>) {
         let Some(inner) = weak.upgrade().filter(|inner| !inner.is_closed()) else {
             return;
         };
-        if shared.is_refusing()
-            && let Some((sender, _)) = &*inner.writer.lock()
-        {
-            let _ = sender.send(Command::Probe);
+        if shared.is_refusing() {
+            inner.ask_writer(Command::Probe);
         }
         let options = &shared.options;
         let pressed = shared.unflushed.load(Ordering::Acquire) > options.unflushed_limit;

@@ -27,7 +27,7 @@ pub struct LakeOptions {
     pub compact_interval: Duration,
     /// A partition with more small files than this is compacted
     pub compact_files: usize,
-    /// Files below this size are small, and compaction stops filling a file at it
+    /// Files below half of this size are small, and compaction stops filling a file at it
     pub compact_bytes: u64,
     /// Bytes of memory for columns that queries read again and again
     pub column_cache: usize,

@@ -102,7 +102,12 @@ pub(crate) fn adapt(table: &TableDef, schema: &SchemaRef, batch: &RecordBatch) -
         .fields()
         .iter()
         .any(|field| schema.column_with_name(field.name()).is_none());
-    let whole = match table.event.as_deref().filter(|_| gone).and_then(|event| batch.column_by_name(event)) {
+    let whole = match table
+        .event
+        .as_deref()
+        .filter(|_| gone)
+        .and_then(|event| batch.column_by_name(event))
+    {
         Some(stored) => Some(by_name(stored, batch).map_err(LakeError::arrow(&table.name))?),
         None => None,
     };

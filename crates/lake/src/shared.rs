@@ -23,7 +23,7 @@ use crate::rows::{adapt, merge};
 use crate::seen::KeyHasher;
 
 /// Batches in memory grow together up to this many rows.
-const MERGED_ROWS: usize = 8192;
+const MERGED_ROWS: usize = 4096;
 
 /// Index of a table.
 pub(crate) type TableId = usize;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use taffrail_schema::{ColumnDef, TableDef, check_made, stored_schema, with_columns};
 
 use crate::error::{LakeError, blocking};
+use crate::event::EventForm;
 use crate::lake::{Inner, Lake};
 use crate::open::load_table;
 use crate::shared::Table;
@@ -173,6 +174,7 @@ impl Inner {
             id: current.id,
             made: true,
             schema: stored_schema(&definition),
+            event: EventForm::of(&definition),
             definition,
             directory: current.directory.clone(),
             delta: Arc::clone(&current.delta),

@@ -11,8 +11,7 @@
 //! The index lies between the last row group and the footer of the Parquet file, where other readers do not look; the footer
 //! says where ([`KEY`]).
 
-use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
+use std::collections::{BTreeMap, HashSet};
 
 use crate::error::LakeError;
 
@@ -21,6 +20,8 @@ pub(crate) const KEY: &str = "taffrail.words.1";
 
 /// A word in more rows of a row group than this is frequent.
 const MOST_ROWS: usize = 512;
+/// Texts whose words are all frequent that are remembered for a row group.
+const MOST_NOTED: usize = 1 << 16;
 const SHORTEST: usize = 3;
 const LONGEST: usize = 32;
 const MOST_DIGITS: usize = 2;
@@ -62,7 +63,9 @@ pub(crate) struct Collector {
     words: Vec<Word>,
     /// Open addressing: hash and place in `words`
     table: Vec<(u64, u32)>,
-    seed: u64,
+    hasher: ahash::RandomState,
+    /// Hashes of texts that have frequent words only
+    noted: HashSet<u64, ahash::RandomState>,
     row: u32,
 }
 
@@ -80,7 +83,8 @@ impl Collector {
             words: Vec::new(),
             table: vec![(0, u32::MAX); 1 << 14],
             // Nobody who sends events can know which words meet in one place of the table.
-            seed: RandomState::new().hash_one(0u8) | 1,
+            hasher: ahash::RandomState::new(),
+            noted: HashSet::default(),
             row: 0,
         }
     }
@@ -99,47 +103,63 @@ impl Collector {
 
     /// Sees a part of the text of the current row; words do not go over from one part to the next.
     pub(crate) fn part(&mut self, text: &[u8]) {
-        let row = u16::try_from(self.row).unwrap_or(u16::MAX);
-        let mut lower = [0u8; LONGEST];
-        let mut at = 0;
-        while at < text.len() {
-            while at < text.len() && CLASS[text[at] as usize] == OTHER {
-                at += 1;
-            }
-            let start = at;
-            let mut letters = true;
-            let mut word = true;
-            let mut hash = self.seed;
-            while at < text.len() {
-                let class = CLASS[text[at] as usize];
-                if class == OTHER || class == BEYOND {
-                    break;
-                }
-                let byte = text[at] | 0x20;
-                if class == DIGIT {
-                    letters = false;
-                } else {
-                    word &= letters;
-                }
-                if at - start < LONGEST {
-                    lower[at - start] = byte;
-                }
-                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
-                at += 1;
-            }
-            let beyond = at < text.len() && CLASS[text[at] as usize] == BEYOND;
-            let doubtful = beyond || (start > 0 && CLASS[text[start - 1] as usize] == BEYOND);
-            let length = at - start;
-            if word && (SHORTEST..=LONGEST).contains(&length) && is_word(&lower[..length]) {
-                self.see(hash ^ (hash >> 29), &lower[..length], row, doubtful);
-            }
-            while at < text.len() && CLASS[text[at] as usize] == BEYOND {
-                at += 1;
-            }
+        // The same values come again and again: when all their words are frequent, there is nothing to note.
+        let seen = self.hasher.hash_one(text);
+        if self.noted.contains(&seen) {
+            return;
+        }
+        if self.words_of(text) && self.noted.len() < MOST_NOTED {
+            self.noted.insert(seen);
         }
     }
 
-    fn see(&mut self, hash: u64, text: &[u8], row: u16, doubtful: bool) {
+    /// Notes the words of a text; whether all of them are frequent.
+    fn words_of(&mut self, text: &[u8]) -> bool {
+        let row = u16::try_from(self.row).unwrap_or(u16::MAX);
+        let class = |at: usize| text.get(at).map_or(OTHER, |byte| CLASS[usize::from(*byte)]);
+        let mut frequent = true;
+        let mut at = 0;
+        while at < text.len() {
+            if class(at) == OTHER {
+                at += 1;
+                continue;
+            }
+            let start = at;
+            while class(at) == LETTER {
+                at += 1;
+            }
+            let letters = at - start;
+            while class(at) == DIGIT {
+                at += 1;
+            }
+            let length = at - start;
+            // Letters behind digits: no word, to its end.
+            let mixed = class(at) == LETTER;
+            while matches!(class(at), LETTER | DIGIT) {
+                at += 1;
+            }
+            if !mixed && letters >= SHORTEST && length <= LONGEST && length - letters <= MOST_DIGITS {
+                let doubtful = class(at) == BEYOND || (start > 0 && class(start - 1) == BEYOND);
+                frequent &= self.see(text.get(start..at).unwrap_or_default(), row, doubtful);
+            }
+            while class(at) == BEYOND {
+                at += 1;
+            }
+        }
+        frequent
+    }
+
+    /// Notes a word; whether it is frequent.
+    fn see(&mut self, text: &[u8], row: u16, doubtful: bool) -> bool {
+        let mut lower = [0u8; LONGEST];
+        let Some(lower) = lower.get_mut(..text.len()) else {
+            return false;
+        };
+        for (to, from) in lower.iter_mut().zip(text) {
+            *to = from | 0x20;
+        }
+        let lower = &*lower;
+        let hash = self.hasher.hash_one(lower);
         let mask = self.table.len() - 1;
         let mut place = hash as usize & mask;
         loop {
@@ -149,11 +169,15 @@ impl Collector {
             }
             if known == hash
                 && let Some(word) = self.words.get_mut(index as usize)
-                && word.text == text
+                && word.text == lower
             {
                 word.doubtful |= doubtful;
-                if word.frequent || word.last == Some(row) {
-                    return;
+                if word.frequent {
+                    // Doubt about a frequent word is of no use to anybody.
+                    return true;
+                }
+                if word.last == Some(row) {
+                    return false;
                 }
                 word.last = Some(row);
                 word.rows.push(row);
@@ -161,13 +185,13 @@ impl Collector {
                     word.frequent = true;
                     word.rows = Vec::new();
                 }
-                return;
+                return word.frequent;
             }
             place = (place + 1) & mask;
         }
         self.table[place] = (hash, self.words.len() as u32);
         self.words.push(Word {
-            text: text.to_vec(),
+            text: lower.to_vec(),
             rows: vec![row],
             last: Some(row),
             frequent: false,
@@ -176,6 +200,7 @@ impl Collector {
         if self.words.len() * 2 > self.table.len() {
             self.grow();
         }
+        false
     }
 
     fn grow(&mut self) {

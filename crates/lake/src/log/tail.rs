@@ -29,6 +29,9 @@ pub(crate) enum WriteError {
     Fatal(String),
 }
 
+/// A segment with less in it is not worth a file of its own.
+const WORTH_DELETING: u64 = 1 << 20;
+
 impl Tail {
     /// Begins a segment behind `position`; the one before it ends at `log_end`.
     pub(crate) fn begin(segments: &Mutex<Segments>, position: u64, log_end: u64) -> Result<Tail, LakeError> {
@@ -37,6 +40,14 @@ impl Tail {
             length: SEGMENT_HEADER,
             full: false,
         })
+    }
+
+    /// Begins a segment when this one is worth to be deleted.
+    pub(crate) fn rotate(&mut self, segments: &Mutex<Segments>, durable: u64) -> Result<(), LakeError> {
+        if self.length >= WORTH_DELETING {
+            *self = Tail::begin(segments, durable, durable)?;
+        }
+        Ok(())
     }
 
     /// Writes frames behind `durable` and makes them durable, in a new segment when this one is full.

@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Append(Request),
     /// Try whether the log can be written again
     Probe,
+    /// Begin a segment if this one has something in it, so that it can be cut away
+    Rotate(oneshot::Sender<()>),
     /// Finish what waits, then end
     Close,
 }
@@ -78,6 +80,11 @@ impl Writer {
                     self.probe();
                     continue;
                 }
+                Ok(Command::Rotate(done)) => {
+                    self.rotate();
+                    let _ = done.send(());
+                    continue;
+                }
                 Ok(Command::Close) | Err(_) => break,
             };
             let mut bytes = first.payload.len();
@@ -88,7 +95,8 @@ impl Writer {
                         bytes += request.payload.len();
                         group.push(request);
                     }
-                    Ok(Command::Probe) => {}
+                    // Not while rows arrive.
+                    Ok(Command::Probe | Command::Rotate(_)) => {}
                     Ok(Command::Close) => {
                         open = false;
                         break;
@@ -129,6 +137,15 @@ impl Writer {
         }
         histogram!("taffrail_lake_group_appends").record(requests as f64);
         self.publish(pending);
+    }
+
+    fn rotate(&mut self) {
+        if self.shared.failure().is_some() {
+            return;
+        }
+        if let Err(error) = self.tail.rotate(&self.shared.segments, self.shared.durable()) {
+            tracing::warn!(%error, "no new log segment could be begun; the old one stays until the next flush");
+        }
     }
 
     /// An append of nothing: when nobody sends because health says that nothing is taken, this finds out that it is again.

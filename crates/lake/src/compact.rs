@@ -243,8 +243,8 @@ async fn merge(
                     date.as_deref(),
                     position,
                     row_group_rows,
-                )?
-                .indexed(row_group_rows),
+                    true,
+                )?,
             };
             file.write(&batch)?;
             if file.size() >= bytes {
@@ -290,7 +290,8 @@ fn groups(mut files: Vec<Arc<DataFile>>, bytes: u64) -> Vec<Vec<Arc<DataFile>>> 
     let mut size = 0;
     for file in files {
         match groups.last_mut() {
-            Some(group) if group.len() < MOST_AT_ONCE && size < bytes => {
+            // They shrink by half: what was flushed is packed in haste.
+            Some(group) if group.len() < MOST_AT_ONCE && size < 2 * bytes => {
                 size += file.size;
                 group.push(file);
             }

@@ -26,6 +26,8 @@ use crate::event::{EventForm, Unfold};
 use crate::order::order;
 use crate::terms::{Collector, KEY, KEYS, key_hash, write_places};
 
+/// What zstd's first level looks back over: longer pages are not smaller, cost memory in every reader, and time where one row is read.
+const PAGE_BYTES: usize = 512 << 10;
 const DAY: i64 = 86_400_000_000;
 /// Days since 1970 of the epoch chrono counts from.
 const EPOCH_FROM_CE: i32 = 719_163;
@@ -40,7 +42,10 @@ pub(crate) fn sort_columns(table: &TableDef) -> Vec<String> {
 }
 
 /// How files of a table are written.
-pub(crate) fn writer_options(table: &TableDef, row_group_rows: usize) -> ArrowWriterOptions {
+///
+/// A file that stays is small and answers by itself what is not in it. One that is soon merged with others is written, and read
+/// for that, as cheaply as can be.
+pub(crate) fn writer_options(table: &TableDef, row_group_rows: usize, stays: bool) -> ArrowWriterOptions {
     let sorting = sort_columns(table)
         .iter()
         .filter_map(|name| table.columns.iter().position(|column| column.name == *name))
@@ -50,11 +55,20 @@ pub(crate) fn writer_options(table: &TableDef, row_group_rows: usize) -> ArrowWr
             nulls_first: true,
         })
         .collect();
+    let (compression, statistics) = if stays {
+        (
+            Compression::ZSTD(ZstdLevel::try_new(1).unwrap_or_default()),
+            EnabledStatistics::Page,
+        )
+    } else {
+        (Compression::LZ4_RAW, EnabledStatistics::Chunk)
+    };
     let mut properties = WriterProperties::builder()
         .set_created_by(concat!("taffrail ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).unwrap_or_default()))
+        .set_compression(compression)
         .set_max_row_group_row_count(Some(row_group_rows))
-        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_data_page_size_limit(PAGE_BYTES)
+        .set_statistics_enabled(statistics)
         .set_bloom_filter_position(BloomFilterPosition::AfterRowGroup)
         .set_sorting_columns(Some(sorting));
     let is_event = |name: &String| table.event.as_ref() == Some(name);
@@ -78,7 +92,7 @@ pub(crate) fn writer_options(table: &TableDef, row_group_rows: usize) -> ArrowWr
             _ => {}
         }
     }
-    for name in &table.bloom {
+    for name in table.bloom.iter().filter(|_| stays) {
         let path = ColumnPath::from(name.as_str());
         properties = properties
             .set_column_bloom_filter_enabled(path.clone(), true)
@@ -194,7 +208,7 @@ impl Index {
 }
 
 impl<'a> FileWriter<'a> {
-    /// Begins a file of a partition. The name starts with the log position, so that names sort by age.
+    /// Begins a file of a partition, which stays, with an index of words and identifiers, or is soon merged. The name starts with the log position, so that names sort by age.
     pub(crate) fn create(
         table: &'a TableDef,
         schema: &SchemaRef,
@@ -202,6 +216,7 @@ impl<'a> FileWriter<'a> {
         date: Option<&str>,
         position: u64,
         row_group_rows: usize,
+        stays: bool,
     ) -> Result<FileWriter<'a>, LakeError> {
         let folder = partition_folder(date);
         create_directory(&directory.join(&folder))?;
@@ -211,7 +226,7 @@ impl<'a> FileWriter<'a> {
         let writer = ArrowWriter::try_new_with_options(
             BufWriter::with_capacity(1 << 20, file),
             Arc::clone(schema),
-            writer_options(table, row_group_rows),
+            writer_options(table, row_group_rows, stays),
         )
         .map_err(LakeError::parquet(&path))?;
         Ok(FileWriter {
@@ -224,15 +239,9 @@ impl<'a> FileWriter<'a> {
                 rows: Some(0),
                 ..FileStatistics::default()
             },
-            index: None,
+            // Small files are read in no time.
+            index: if stays { Index::new(table, row_group_rows) } else { None },
         })
-    }
-
-    /// With an index of words and identifiers: for files that stay. Small files are read in no time, and soon replaced.
-    #[must_use]
-    pub(crate) fn indexed(mut self, row_group_rows: usize) -> FileWriter<'a> {
-        self.index = Index::new(self.table, row_group_rows);
-        self
     }
 
     /// Adds rows, which must follow those before in sort order.
@@ -341,7 +350,7 @@ pub(crate) fn write_days(
             to += 1;
         }
         let date = day.and_then(day_name);
-        let mut writer = FileWriter::create(table, schema, directory, date.as_deref(), position, row_group_rows)?;
+        let mut writer = FileWriter::create(table, schema, directory, date.as_deref(), position, row_group_rows, false)?;
         // A slice at a time bounds the memory of the sorted copy.
         while from < to {
             let count = (to - from).min(row_group_rows.max(1));

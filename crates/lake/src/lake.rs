@@ -23,7 +23,7 @@ use crate::error::{LakeError, blocking};
 use crate::follow::Subscription;
 use crate::lock::DirectoryLock;
 use crate::log::{Command, Part, Request, Tail, Writer, encode_payload};
-use crate::open::{keys, open, recent_keys};
+use crate::open::{keys, open};
 use crate::options::LakeOptions;
 use crate::provider::LakeTable;
 use crate::rows::accept;
@@ -110,23 +110,11 @@ impl Lake {
             Some(tail) => tail,
             None => Tail::begin(&shared.segments, position, opened.log_end)?,
         };
-        let keyed = Arc::clone(&shared);
-        let seen = blocking("collecting recent keys", move || {
-            let mut tables = keyed.tables();
-            tables.sort_by_key(|table| table.id);
-            let mut seen = Vec::with_capacity(tables.len());
-            for table in &tables {
-                let (files, hot) = keyed.snapshot(table.id);
-                seen.push(recent_keys(table, &files, &hot, &keyed.hasher, &keyed.options)?);
-            }
-            Ok(seen)
-        })
-        .await?;
         let writer = Writer {
             shared: Arc::clone(&shared),
             tail,
             position,
-            seen,
+            seen: Vec::new(),
             lock,
         };
         let (sender, receiver) = mpsc::channel();

@@ -177,8 +177,21 @@ impl Replay {
     }
 }
 
+/// The keys of every table's recent rows, by the tables' ids.
+pub(crate) fn all_recent_keys(shared: &Shared) -> Result<Vec<Option<Seen>>, LakeError> {
+    let mut tables = shared.tables();
+    tables.sort_by_key(|table| table.id);
+    let mut all = Vec::with_capacity(tables.len());
+    for table in &tables {
+        let (files, hot) = shared.snapshot(table.id);
+        all.resize_with(table.id, || None);
+        all.push(recent_keys(table, &files, &hot, &shared.hasher, &shared.options)?);
+    }
+    Ok(all)
+}
+
 /// The keys of a table's recent rows, from its files and from memory.
-pub(crate) fn recent_keys(
+fn recent_keys(
     table: &Table,
     files: &[Arc<DataFile>],
     hot: &[Arc<Hot>],

@@ -39,8 +39,8 @@ impl Default for LakeOptions {
     fn default() -> LakeOptions {
         LakeOptions {
             flush_interval: Duration::from_secs(30),
-            flush_bytes: 32 << 20,
-            unflushed_limit: 128 << 20,
+            flush_bytes: 64 << 20,
+            unflushed_limit: 112 << 20,
             append_wait: Duration::from_secs(30),
             segment_bytes: 64 << 20,
             dedupe_keys: 2_000_000,

@@ -16,9 +16,12 @@ use super::frame::{encode_payload, put_frame};
 use super::tail::{Tail, WriteError};
 use crate::Appended;
 use crate::error::LakeError;
+use crate::open::all_recent_keys;
 use crate::seen::Seen;
 use crate::shared::{Append, Shared, TableId};
 
+/// How often recent keys are tried to be read.
+const KEY_TRIES: u32 = 5;
 /// Most bytes that share one fsync.
 const GROUP_BYTES: usize = 16 << 20;
 
@@ -72,6 +75,7 @@ struct Pending {
 impl Writer {
     /// Serves until told to close or until nobody can ask any more; gives back the lock.
     pub(crate) fn run(mut self, receiver: Receiver<Command>) -> Arc<crate::lock::DirectoryLock> {
+        self.remember();
         let mut open = true;
         while open {
             let first = match receiver.recv() {
@@ -137,6 +141,26 @@ impl Writer {
         }
         histogram!("taffrail_lake_group_appends").record(requests as f64);
         self.publish(pending);
+    }
+
+    /// Collects the keys of recent rows. Whoever reads need not wait for that, and what is appended meanwhile waits in the queue.
+    fn remember(&mut self) {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match all_recent_keys(&self.shared) {
+                Ok(seen) => {
+                    self.seen = seen;
+                    return;
+                }
+                // A file may be merged with others, and deleted, just while it is to be read.
+                Err(error) if tries < KEY_TRIES => tracing::warn!(%error, "the keys of recent rows could not be read; trying again"),
+                Err(error) => {
+                    self.shared.fail(&format!("the keys of recent rows cannot be read: {error}"));
+                    return;
+                }
+            }
+        }
     }
 
     fn rotate(&mut self) {

@@ -26,7 +26,7 @@ use crate::log::{Command, Part, Request, Tail, Writer, encode_payload};
 use crate::open::{keys, open};
 use crate::options::LakeOptions;
 use crate::provider::LakeTable;
-use crate::rows::accept;
+use crate::rows::{accept, shrink};
 use crate::shared::{Shared, Table};
 
 /// How often a read beside a running server begins again.
@@ -391,7 +391,9 @@ fn encode(shared: &Shared, rows: Vec<(String, RecordBatch)>) -> Result<(Vec<Part
     for (name, batch) in rows {
         let table = shared.table(&name).ok_or(LakeError::UnknownTable { table: name })?;
         let table = &table;
-        let batch = accept(&table.definition, &table.schema, &batch, table.made)?;
+        let accepted = accept(&table.definition, &table.schema, &batch, table.made)?;
+        drop(batch);
+        let batch = accepted;
         if batch.num_rows() == 0 {
             continue;
         }
@@ -399,6 +401,7 @@ fn encode(shared: &Shared, rows: Vec<(String, RecordBatch)>) -> Result<(Vec<Part
             Some(form) => form.fold(batch).map_err(LakeError::arrow(table.name()))?,
             None => batch,
         };
+        let batch = shrink(batch).map_err(LakeError::arrow(table.name()))?;
         let keys = if table.definition.unique.is_empty() {
             None
         } else {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringViewArray, StringViewBuilder, new_null_array};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, SchemaRef};
+use arrow::error::ArrowError;
 use taffrail_kql::Type;
 use taffrail_schema::{TIME, TableDef, stored_type};
 
@@ -30,6 +31,17 @@ pub(crate) fn merge(first: &RecordBatch, second: &RecordBatch) -> Option<RecordB
         _ => Arc::clone(column),
     });
     RecordBatch::try_new(merged.schema(), columns.collect()).ok()
+}
+
+/// The same rows without the room that builders left for more: it is memory until the rows are in a file.
+pub(crate) fn shrink(batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let (schema, mut columns, rows) = batch.into_parts();
+    for column in &mut columns {
+        if let Some(column) = Arc::get_mut(column) {
+            column.shrink_to_fit();
+        }
+    }
+    RecordBatch::try_new_with_options(schema, columns, &RecordBatchOptions::new().with_row_count(Some(rows)))
 }
 
 /// Bytes that a column of text keeps in memory.

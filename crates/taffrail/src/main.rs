@@ -21,10 +21,6 @@ use clap::{CommandFactory, Parser};
 
 use crate::args::{Arguments, Command};
 
-/// Batches of many megabytes come and go on many threads: what is free goes back to the system.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Nothing found, everything done.
 const DONE: u8 = 0;
 /// A scan found something at or above `--fail-on`; a lint or test failed.

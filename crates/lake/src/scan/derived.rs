@@ -173,14 +173,7 @@ impl Reader {
     }
 
     /// What events are put together from, as far as it is in memory or worth to be.
-    fn event_parts(
-        &self,
-        open: &OpenFile,
-        group: usize,
-        rows: &mut RowGroup,
-        selection: &Selection,
-        items: &[&Use],
-    ) -> Result<EventParts> {
+    fn event_parts(&self, open: &OpenFile, group: usize, rows: &mut RowGroup, selection: &Selection, items: &[&Use]) -> Result<EventParts> {
         let table = &self.scan.table;
         let Some(form) = table.event.as_ref().filter(|_| items.iter().any(|item| self.reads_event(item))) else {
             return Ok(EventParts::default());
@@ -188,7 +181,11 @@ impl Reader {
         let mut bytes = 0;
         let field = table.schema.field(form.column);
         let none = || missing(Type::String, 1);
-        let column = self.scan.shared.columns.column(open, group, form.column, field, &none, &mut bytes)?;
+        let column = self
+            .scan
+            .shared
+            .columns
+            .column(open, group, form.column, field, &none, &mut bytes)?;
         self.bytes.add(bytes);
         let Column::Coded(coded) = column.as_ref() else {
             return Ok(EventParts {

@@ -151,7 +151,13 @@ impl Finish {
         let mut batch = batch.clone();
         if let Some((form, places)) = &self.event {
             let mut columns = batch.columns().to_vec();
-            let column = |place: usize| places.binary_search(&place).ok().and_then(|index| batch.columns().get(index)).cloned();
+            let column = |place: usize| {
+                places
+                    .binary_search(&place)
+                    .ok()
+                    .and_then(|index| batch.columns().get(index))
+                    .cloned()
+            };
             if let Some(stored) = column(form.column)
                 && let Ok(index) = places.binary_search(&form.column)
                 && let Some(into) = columns.get_mut(index)

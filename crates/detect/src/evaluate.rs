@@ -38,6 +38,19 @@ pub async fn evaluate(engine: &Engine, rule: &Rule, window: Window) -> Result<Ve
         ..QueryRequest::default()
     };
     let result = engine.query(&rule.query, &request).await?;
+    evaluate_with(engine, rule, &result, window).await
+}
+
+/// Makes alerts of the answer of the rule's query; `engine` sees the rows it was asked of.
+///
+/// # Errors
+/// What looking for the events behind aggregated rows ends with.
+pub async fn evaluate_with(engine: &Engine, rule: &Rule, result: &QueryResult, window: Window) -> Result<Vec<Alert>, QueryError> {
+    let request = QueryRequest {
+        now: Some(window.now),
+        timespan: window.timespan,
+        ..QueryRequest::default()
+    };
     let row_count = result.batches.iter().map(|batch| batch.num_rows() as u64).sum();
     if row_count == 0 && rule.triggers(0) {
         return Ok(vec![absence_alert(rule, window)]);
@@ -45,7 +58,7 @@ pub async fn evaluate(engine: &Engine, rule: &Rule, window: Window) -> Result<Ve
     if row_count == 0 || !rule.triggers(row_count) {
         return Ok(Vec::new());
     }
-    let mut alerts = alerts_of(rule, &result, window);
+    let mut alerts = alerts_of(rule, result, window);
     for alert in &mut alerts {
         if column(&alert.evidence, AUDIT_IDS).is_some() {
             events_behind(engine, alert, &request).await?;

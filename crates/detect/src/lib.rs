@@ -19,6 +19,7 @@ pub mod rule;
 pub mod rule_test;
 pub mod ruleset;
 pub mod scan;
+pub mod stream;
 mod tables;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,9 @@
 //! Table sources for evaluating rules over a part of the data: one new batch, or one window of arrival time.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
@@ -39,6 +41,38 @@ impl TableSource for BatchSource {
             Some(Arc::clone(&self.provider))
         } else {
             self.others.table(name)
+        }
+    }
+}
+
+/// Some tables hold only these rows; the others are as they are.
+pub struct RowsSource {
+    tables: HashMap<String, Arc<dyn TableProvider>>,
+    others: Arc<dyn TableSource>,
+}
+
+impl RowsSource {
+    /// Of the rows of tables, in stored form.
+    ///
+    /// # Errors
+    /// When batches of one table differ in schema.
+    pub fn new(
+        tables: impl IntoIterator<Item = (String, SchemaRef, Vec<RecordBatch>)>,
+        others: Arc<dyn TableSource>,
+    ) -> datafusion::error::Result<RowsSource> {
+        let mut providers: HashMap<String, Arc<dyn TableProvider>> = HashMap::new();
+        for (name, schema, batches) in tables {
+            providers.insert(name, Arc::new(MemTable::try_new(schema, vec![batches])?));
+        }
+        Ok(RowsSource { tables: providers, others })
+    }
+}
+
+impl TableSource for RowsSource {
+    fn table(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
+        match self.tables.get(name) {
+            Some(table) => Some(Arc::clone(table)),
+            None => self.others.table(name),
         }
     }
 }

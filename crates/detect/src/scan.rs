@@ -3,16 +3,21 @@
 //! NRT rules see all rows together. Scheduled rules see them through the windows they would have had, in event time, stepping by
 //! half a period at most, so that a burst on the edge of one window is whole in the next.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::record_batch::RecordBatch;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use taffrail_engine::{Engine, QueryError, QueryRequest};
+use taffrail_schema::{Schema, stored_schema};
 
 use crate::alert::Alert;
 use crate::evaluate::{Window, evaluate};
+use crate::overlay::RowsSource;
 use crate::rule::{Kind, Rule};
+use crate::stream::{CompiledRule, Stream, Way};
 
 /// A rule that could not be evaluated.
 #[derive(Debug)]
@@ -103,6 +108,78 @@ pub async fn scan<'a>(
         }
     }
     (alerts, failures)
+}
+
+/// The same as [`scan`] with all rules compiled together: each row is looked at once for all rules, and a rule's query sees only the
+/// rows that may concern it.
+///
+/// # Errors
+/// When the rules cannot be compiled together, which is an error of ours.
+pub async fn scan_batches(
+    engine: &Engine,
+    schema: &Schema,
+    batches: &[(String, RecordBatch)],
+    rules: impl Iterator<Item = Arc<Rule>>,
+    timeline: &Timeline,
+    mut progress: impl FnMut(&Rule),
+) -> Result<(Vec<Alert>, Vec<Failure>), QueryError> {
+    let (stream, unbound) = Stream::new(engine, schema, rules).await?;
+    let mut failures: Vec<Failure> = unbound
+        .into_iter()
+        .map(|(rule, error)| Failure {
+            rule: rule.id.clone(),
+            error,
+        })
+        .collect();
+    let mut rows: BTreeMap<usize, BTreeMap<String, Vec<RecordBatch>>> = BTreeMap::new();
+    for (table, batch) in batches {
+        for concerned in stream.concerned(table, batch)? {
+            let tables = rows.entry(concerned.rule).or_default();
+            tables.entry(table.clone()).or_default().push(concerned.rows);
+        }
+    }
+    let mut alerts = Vec::new();
+    for (position, compiled) in stream.rules.iter().enumerate() {
+        progress(&compiled.rule);
+        let found = match (compiled.way, rows.remove(&position)) {
+            (Way::Whole, _) => scan_rule(engine, &compiled.rule, timeline).await,
+            // No row concerns it, so it has nothing to say.
+            (_, None) => continue,
+            (_, Some(rows)) => scan_rows(engine, schema, compiled, rows, timeline).await,
+        };
+        match found {
+            Ok(found) => alerts.extend(found),
+            Err(error) => failures.push(Failure {
+                rule: compiled.rule.id.clone(),
+                error,
+            }),
+        }
+    }
+    Ok((alerts, failures))
+}
+
+async fn scan_rows(
+    engine: &Engine,
+    schema: &Schema,
+    compiled: &CompiledRule,
+    rows: BTreeMap<String, Vec<RecordBatch>>,
+    timeline: &Timeline,
+) -> Result<Vec<Alert>, QueryError> {
+    // Tables of which no row concerns the rule are empty for it.
+    let tables = compiled.conditions.keys().filter_map(|name| {
+        let definition = schema.table(name)?;
+        Some((name.clone(), stored_schema(definition), rows.get(name).cloned().unwrap_or_default()))
+    });
+    let source = RowsSource::new(tables, Arc::clone(engine.source())).map_err(|error| QueryError::Execution { message: error.to_string() })?;
+    let over = engine.with_source(Arc::new(source));
+    let mut own = Timeline::default();
+    if compiled.rule.kind == Kind::Scheduled {
+        for table in rows.keys() {
+            own.add(Timeline::of(&over, table).await?);
+        }
+    }
+    own.last = timeline.last;
+    scan_rule(&over, &compiled.rule, &own).await
 }
 
 async fn scan_rule(engine: &Engine, rule: &Rule, timeline: &Timeline) -> Result<Vec<Alert>, QueryError> {

@@ -168,7 +168,7 @@ fn alike(kept: &QueryRequest, asked: &QueryRequest) -> bool {
 const VOLATILE: [&str; 2] = ["rand", "new_guid"];
 
 /// Whether the same tables give the same answer; collects the tables.
-fn stable(rel: &Rel, tables: &mut Vec<String>) -> bool {
+pub(crate) fn stable(rel: &Rel, tables: &mut Vec<String>) -> bool {
     let mut well = true;
     let mut exprs: Vec<&Expr> = Vec::new();
     match &rel.kind {

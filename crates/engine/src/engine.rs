@@ -137,6 +137,30 @@ impl Engine {
         &self.options
     }
 
+    /// The tables it reads.
+    pub fn source(&self) -> &Arc<dyn TableSource> {
+        &self.source
+    }
+
+    /// The physical plan of a relation, and the session it is to run in.
+    pub(crate) async fn plan(
+        &self,
+        rel: &Rel,
+        request: &QueryRequest,
+    ) -> Result<(Arc<dyn ExecutionPlan>, Arc<SessionState>), QueryError> {
+        let mut lowering = self.lowering(request);
+        Box::pin(lowering.prepare(rel)).await?;
+        let plan = lowering
+            .answer(rel)
+            .map_err(|error| QueryError::from_lower(error, self.options.memory_limit))?;
+        let session = Arc::clone(lowering.session());
+        let optimized = execute::optimize(&session, self.source.as_ref(), &plan).map_err(|error| self.failed(error))?;
+        let physical = Box::pin(execute::physical(&session, &optimized))
+            .await
+            .map_err(|error| self.failed(error))?;
+        Ok((physical, session))
+    }
+
     /// Bytes of memory that running queries hold.
     pub fn memory_in_use(&self) -> usize {
         self.runtime.memory_pool.reserved()

@@ -6,6 +6,7 @@ mod evaluate;
 mod lint;
 mod rule;
 mod scheduled;
+mod stream;
 
 use std::sync::Arc;
 use std::time::Duration;

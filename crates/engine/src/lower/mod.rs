@@ -39,6 +39,7 @@ use crate::source::TableSource;
 
 pub(crate) use lowered::Lowered;
 use prepare::Prepared;
+pub(crate) use prepare::{exprs, inputs};
 
 /// Operators behind each other: plans are walked recursively, and a stack is finite.
 const DEPTH_LIMIT: u32 = 250;

@@ -327,7 +327,7 @@ fn find_in_expr(expr: &bound::Expr, tasks: &mut Vec<Task<'_>>) {
 }
 
 /// The relations directly below one.
-pub(in crate::lower) fn inputs(rel: &Rel) -> Vec<&Rel> {
+pub(crate) fn inputs(rel: &Rel) -> Vec<&Rel> {
     match &rel.kind {
         RelKind::Table { .. }
         | RelKind::Values(_)
@@ -352,7 +352,7 @@ pub(in crate::lower) fn inputs(rel: &Rel) -> Vec<&Rel> {
 }
 
 /// The expressions of one relation itself.
-pub(in crate::lower) fn exprs(rel: &Rel) -> Vec<&bound::Expr> {
+pub(crate) fn exprs(rel: &Rel) -> Vec<&bound::Expr> {
     match &rel.kind {
         RelKind::Table { .. }
         | RelKind::Values(_)

@@ -6,13 +6,14 @@ mod text;
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use chrono::Utc;
 use indicatif::{ProgressBar, ProgressStyle};
 use taffrail_content::Content;
 use taffrail_detect::finding::{Finding, group};
-use taffrail_detect::scan::{Timeline, scan};
+use taffrail_detect::scan::{Timeline, scan_batches};
 use taffrail_schema::Schema;
 use taffrail_sources::files::LogFile;
 use taffrail_sources::{Context, DeadLetter};
@@ -69,7 +70,7 @@ pub async fn run(options: ScanOptions) -> anyhow::Result<u8> {
         tables.dedup();
         tables
     };
-    let engine = local::engine(&schema, input.batches)?;
+    let engine = local::engine(&schema, input.batches.clone())?;
     let mut timeline = Timeline::default();
     for table in &tables {
         timeline.add(Timeline::of(&engine, table).await.context("cannot read the times of the events")?);
@@ -78,11 +79,13 @@ pub async fn run(options: ScanOptions) -> anyhow::Result<u8> {
     progress.set_length(rules.len() as u64);
     progress.set_position(0);
     progress.set_style(ProgressStyle::with_template("{spinner} {pos}/{len} rules  {msg}").unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let (alerts, failures) = scan(&engine, rules.iter().map(|loaded| &loaded.rule), &timeline, |rule| {
+    let all = rules.iter().map(|loaded| Arc::new(loaded.rule.clone()));
+    let (alerts, failures) = scan_batches(&engine, &schema, &input.batches, all, &timeline, |rule| {
         progress.inc(1);
         progress.set_message(rule.name.clone());
     })
-    .await;
+    .await
+    .context("the rules cannot be compiled")?;
     progress.finish_and_clear();
 
     let detections = |id: &str| rules.get(id).map(|loaded| loaded.rule.detections.clone()).unwrap_or_default();

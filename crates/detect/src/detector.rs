@@ -10,26 +10,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
 use chrono::{DateTime, TimeDelta, Utc};
 use metrics::{counter, histogram};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use serde_json::{Map, Value, json};
-use taffrail_engine::{Engine, QueryRequest, TableSource};
+use taffrail_engine::{Engine, QueryError, QueryRequest};
 use taffrail_lake::{Committed, Lake, LakeError};
-use taffrail_schema::Schema;
-use taffrail_state::incidents::{Change, Grouping as IncidentGrouping, IncidentChange, Severity};
+use taffrail_schema::{Schema, stored_schema};
+use taffrail_state::incidents::IncidentChange;
 use taffrail_state::rules::RuleState;
 use taffrail_state::{State, StateError};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{OnceCell, broadcast, watch};
 
-use crate::alert::Alert;
-use crate::entity::Entity;
-use crate::evaluate::{Window, earlier_id, evaluate};
-use crate::overlay::{BatchSource, ReceivedSource};
+use crate::candidates::Candidates;
+use crate::evaluate::{Window, evaluate_with};
+use crate::ledger::{Entry, LEDGER, StreamLedger};
+use crate::overlay::{ReceivedSource, RowsSource};
 use crate::rows::{self, RowError};
-use crate::rule::{Kind, MatchingMethod, Rule};
+use crate::rule::{Kind, Rule};
 use crate::rule_test::message;
 use crate::ruleset::RuleSet;
+use crate::stream::{Concerned, Stream, Way};
 use crate::tables;
 
 /// Name under which the lake keeps how far detection has read.
@@ -60,6 +63,9 @@ pub enum DetectError {
     /// A table for a rule
     #[error("cannot hand a batch to the rules: {0}")]
     Batch(#[from] datafusion::error::DataFusionError),
+    /// The rules together
+    #[error("the rules cannot be evaluated together: {0}")]
+    Rules(#[from] QueryError),
 }
 
 /// A rule that is switched on, and the stored tables its query reads.
@@ -74,25 +80,30 @@ pub struct ActiveRule {
 /// Detection over a lake. Cheap to clone.
 #[derive(Clone)]
 pub struct Detector {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(crate) struct Inner {
     engine: Engine,
-    source: Arc<dyn TableSource>,
-    lake: Lake,
-    state: State,
-    schema: Arc<Schema>,
+    pub(crate) lake: Lake,
+    pub(crate) state: State,
+    pub(crate) schema: Arc<Schema>,
     rules: RwLock<Arc<Vec<ActiveRule>>>,
     /// Rules whose query cannot be bound, and why
     left_out: Vec<(Rule, String)>,
-    changes: broadcast::Sender<IncidentChange>,
+    pub(crate) changes: broadcast::Sender<IncidentChange>,
+    /// Compiled when first needed
+    stream: OnceCell<Arc<Stream>>,
+    candidates: Mutex<Candidates>,
+    ledger: Mutex<StreamLedger>,
+    /// Rows of the ledger for windows that were run, not yet written
+    windows: Mutex<Vec<Map<String, Value>>>,
 }
 
 impl Detector {
-    /// Over a lake (`source` gives its tables to the engine), with all rules of a set switched on. A rule whose query cannot be bound is
+    /// Over a lake with all rules of a set switched on. A rule whose query cannot be bound is
     /// left out and said in the log and in `TaffrailHealth` when [`Detector::run`] starts.
-    pub fn new(engine: Engine, source: Arc<dyn TableSource>, lake: Lake, state: State, schema: Arc<Schema>, rules: &RuleSet) -> Detector {
+    pub fn new(engine: Engine, lake: Lake, state: State, schema: Arc<Schema>, rules: &RuleSet) -> Detector {
         let mut active = Vec::new();
         let mut left_out = Vec::new();
         for loaded in rules.iter() {
@@ -112,13 +123,16 @@ impl Detector {
         Detector {
             inner: Arc::new(Inner {
                 engine,
-                source,
                 lake,
                 state,
                 schema,
                 rules: RwLock::new(Arc::new(active)),
                 left_out,
                 changes,
+                stream: OnceCell::new(),
+                candidates: Mutex::default(),
+                ledger: Mutex::default(),
+                windows: Mutex::default(),
             }),
         }
     }
@@ -162,6 +176,8 @@ impl Detector {
                 .await?;
         }
         let mut rows = lake.read_from(position);
+        self.inner.candidates.lock().start(Utc::now());
+        self.stream().await?;
         let mut changes = self.subscribe();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -193,7 +209,14 @@ impl Detector {
                     // The sender is our own: it lives as long as we do.
                     Err(broadcast::error::RecvError::Closed) => return Ok(()),
                 },
-                _ = tick.tick() => self.run_due(Utc::now()).await?,
+                _ = tick.tick() => {
+                    let now = Utc::now();
+                    if rows.position() >= lake.position() {
+                        self.inner.candidates.lock().reached(now);
+                    }
+                    self.run_due(now).await?;
+                    self.write_ledger(now).await?;
+                }
             }
         }
     }
@@ -214,26 +237,95 @@ impl Detector {
         Ok(())
     }
 
-    /// Evaluates the NRT rules over one durable batch.
+    /// The rules, compiled together; made when first needed.
+    async fn stream(&self) -> Result<Arc<Stream>, DetectError> {
+        let stream = self.inner.stream.get_or_try_init(|| async {
+            let rules = self.rules();
+            let rules = rules.iter().map(|active| Arc::clone(&active.rule));
+            let (stream, failed) = Stream::new(&self.inner.engine, &self.inner.schema, rules).await?;
+            for (rule, error) in failed {
+                tracing::error!(rule = rule.id, "rule is left out: {}", message(&rule.query, &error));
+            }
+            Ok::<_, DetectError>(Arc::new(stream))
+        });
+        Ok(Arc::clone(stream.await?))
+    }
+
+    /// Evaluates the NRT rules over one durable batch, and keeps what scheduled rules may want of it.
     ///
     /// # Errors
     /// As [`Detector::run`].
     pub async fn process(&self, committed: &Committed) -> Result<(), DetectError> {
-        let rules = self.rules();
-        let concerned: Vec<&ActiveRule> = rules
-            .iter()
-            .filter(|active| active.rule.kind == Kind::Nrt && active.tables.contains(&committed.table))
-            .collect();
-        if concerned.is_empty() || committed.batch.num_rows() == 0 {
+        let stream = self.stream().await?;
+        let (table, batch) = (&committed.table, &committed.batch);
+        if batch.num_rows() == 0 || stream.size(table).is_none() {
             return Ok(());
         }
-        let source = BatchSource::new(&committed.table, committed.batch.clone(), Arc::clone(&self.inner.source))?;
-        let engine = self.inner.engine.with_source(Arc::new(source));
         let now = Utc::now();
-        for active in concerned {
+        let concerned = stream.concerned(table, batch)?;
+        self.inner.ledger.lock().seen(table, batch.num_rows(), committed.position);
+        let mut found = Vec::new();
+        for Concerned { rule: number, rows } in concerned {
+            let Some(compiled) = stream.rules.get(number) else { continue };
+            let rule = &compiled.rule;
+            if rule.kind == Kind::Scheduled {
+                let period = delta(rule.period());
+                self.inner.candidates.lock().add(number, table, &rows, period, now);
+                continue;
+            }
+            let started = Instant::now();
+            let mut entry = Entry {
+                concerned: rows.num_rows() as u64,
+                ..Entry::default()
+            };
             let window = Window { now, timespan: None };
-            self.evaluate_and_record(&engine, &active.rule, window).await?;
+            let result = compiled.evaluate(&self.inner.engine, table, rows, window).await;
+            entry.took = started.elapsed();
+            histogram!("taffrail_rule_seconds", "rule" => rule.id.clone()).record(entry.took.as_secs_f64());
+            match result {
+                Ok(alerts) => {
+                    entry.alerts = alerts.len() as u64;
+                    found.push((Arc::clone(rule), alerts));
+                }
+                Err(error) => entry.error = Some(self.failed(rule, &error, window).await?),
+            }
+            self.inner.ledger.lock().evaluated(number, entry);
         }
+        self.record(found, now).await
+    }
+
+    /// Says that a rule failed; gives the words.
+    async fn failed(&self, rule: &Rule, error: &QueryError, window: Window) -> Result<String, DetectError> {
+        counter!("taffrail_rule_failures_total", "rule" => rule.id.clone()).increment(1);
+        let error = message(&rule.query, error);
+        tracing::error!(rule = rule.id, "rule failed: {error}");
+        self.health(rule, "Failure", &error, json!({ "window": rows::time(window.now) }))
+            .await?;
+        Ok(error)
+    }
+
+    /// Writes the ledger's rows of the stream that are due.
+    async fn write_ledger(&self, now: DateTime<Utc>) -> Result<(), DetectError> {
+        let stream = self.stream().await?;
+        let rules = stream
+            .rules
+            .iter()
+            .enumerate()
+            .filter(|(_, compiled)| compiled.rule.kind == Kind::Nrt)
+            .map(|(number, compiled)| {
+                let tables: Vec<&str> = compiled.conditions.keys().map(String::as_str).collect();
+                (number, compiled.rule.as_ref(), tables)
+            });
+        let due = self.inner.ledger.lock().due(rules, now);
+        self.append_ledger(due).await
+    }
+
+    async fn append_ledger(&self, due: Vec<Map<String, Value>>) -> Result<(), DetectError> {
+        if due.is_empty() {
+            return Ok(());
+        }
+        let batch = rows::batch(&self.inner.schema, LEDGER, due)?;
+        self.inner.lake.append(vec![(LEDGER.to_owned(), batch)]).await?;
         Ok(())
     }
 
@@ -280,101 +372,86 @@ impl Detector {
                 end += frequency;
             }
         }
-        Ok(())
+        let written = std::mem::take(&mut *self.inner.windows.lock());
+        self.append_ledger(written).await
     }
 
-    async fn run_window(&self, rule: &Rule, start: DateTime<Utc>, end: DateTime<Utc>) -> Result<(), DetectError> {
-        let source = ReceivedSource {
-            start,
-            end,
-            all: Arc::clone(&self.inner.source),
-        };
-        let engine = self.inner.engine.with_source(Arc::new(source));
-        self.evaluate_and_record(&engine, rule, Window { now: end, timespan: None }).await
-    }
-
-    async fn evaluate_and_record(&self, engine: &Engine, rule: &Rule, window: Window) -> Result<(), DetectError> {
+    async fn run_window(&self, rule: &Arc<Rule>, start: DateTime<Utc>, end: DateTime<Utc>) -> Result<(), DetectError> {
         let started = Instant::now();
-        let result = evaluate(engine, rule, window).await;
-        histogram!("taffrail_rule_seconds", "rule" => rule.id.clone()).record(started.elapsed().as_secs_f64());
-        match result {
-            Ok(alerts) => self.record(rule, alerts, window.now).await,
-            Err(error) => {
-                counter!("taffrail_rule_failures_total", "rule" => rule.id.clone()).increment(1);
-                let error = message(&rule.query, &error);
-                tracing::error!(rule = rule.id, "rule failed: {error}");
-                self.health(rule, "Failure", &error, json!({ "window": rows::time(window.now) }))
-                    .await
-            }
+        let stream = self.stream().await?;
+        let position = stream.rules.iter().position(|compiled| compiled.rule.id == rule.id);
+        let kept = position.and_then(|number| self.kept(&stream, number, start, end));
+        let mut entry = Entry::default();
+        let mut way = "lake";
+        let mut all = Arc::clone(self.inner.engine.source());
+        let mut skip = false;
+        if let Some(kept) = kept {
+            entry.concerned = kept
+                .iter()
+                .flat_map(|(_, _, batches)| batches)
+                .map(|batch| batch.num_rows() as u64)
+                .sum();
+            entry.seen = entry.concerned;
+            skip = entry.concerned == 0;
+            way = if skip { "skipped" } else { "kept" };
+            all = Arc::new(RowsSource::new(kept, all)?);
         }
-    }
-
-    /// Records alerts as incidents and rows, and tells who listens.
-    async fn record(&self, rule: &Rule, mut alerts: Vec<Alert>, now: DateTime<Utc>) -> Result<(), DetectError> {
-        if alerts.is_empty() {
-            return Ok(());
-        }
-        for alert in &mut alerts {
-            let Some(earlier) = earlier_id(rule, alert) else { continue };
-            match self.inner.state.alert(&earlier).await {
-                Ok((known, _)) if alert.first_activity < known.first_activity + delta(rule.period()) => alert.id = earlier,
-                Ok(_) | Err(StateError::NotFound { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let mut rule_state = self.inner.state.rule_state(&rule.id).await?;
-        if rule_state.suppressed_until.is_some_and(|until| now < until) {
-            counter!("taffrail_alerts_suppressed_total", "rule" => rule.id.clone()).increment(alerts.len() as u64);
-            return Ok(());
-        }
-        counter!("taffrail_alerts_total", "rule" => rule.id.clone()).increment(alerts.len() as u64);
-        let opens = |alert: &Alert| alert.severity > Severity::Informational && rule.incidents().create_incident;
-        let grouped: Vec<(Alert, IncidentGrouping)> = alerts
-            .iter()
-            .filter(|alert| opens(alert))
-            .map(|alert| (alert.clone(), grouping(rule, alert)))
-            .collect();
-        let changes = self.inner.state.record_alerts(&grouped, now).await?;
-
-        let mut alert_rows: Vec<Map<String, Value>> = Vec::with_capacity(alerts.len());
-        let mut changed = changes.iter();
-        for alert in &alerts {
-            let incident = if opens(alert) {
-                changed.next().map(|change| change.number)
-            } else {
-                None
+        let window = Window { now: end, timespan: None };
+        let mut found = Vec::new();
+        if !skip {
+            let engine = self.inner.engine.with_source(Arc::new(ReceivedSource { start, end, all }));
+            let request = QueryRequest {
+                now: Some(end),
+                ..QueryRequest::default()
             };
-            alert_rows.push(rows::alert_row(alert, incident, now));
+            let result = match engine.query(&rule.query, &request).await {
+                Ok(result) => {
+                    entry.seen = entry.seen.max(result.statistics.scanned_rows as u64);
+                    evaluate_with(&engine, rule, &result, window).await
+                }
+                Err(error) => Err(error),
+            };
+            match result {
+                Ok(alerts) => {
+                    entry.alerts = alerts.len() as u64;
+                    found.push((Arc::clone(rule), alerts));
+                }
+                Err(error) => entry.error = Some(self.failed(rule, &error, window).await?),
+            }
         }
-        let numbers: BTreeSet<i64> = changes.iter().map(|change| change.number).collect();
-        let mut incident_rows: Vec<Map<String, Value>> = Vec::new();
-        for number in numbers {
-            let incident = self.inner.state.incident(number).await?;
-            let ids: Vec<String> = self.inner.state.alerts(number).await?.into_iter().map(|alert| alert.id).collect();
-            incident_rows.push(rows::incident_row(&incident, &ids, now));
-        }
-        let mut parts = vec![(rows::ALERTS.to_owned(), rows::batch(&self.inner.schema, rows::ALERTS, alert_rows)?)];
-        if !incident_rows.is_empty() {
-            parts.push((
-                rows::INCIDENTS.to_owned(),
-                rows::batch(&self.inner.schema, rows::INCIDENTS, incident_rows)?,
-            ));
-        }
-        let appended = self.inner.lake.append(parts).await?;
-
-        // What was known before does not make the rule silent for longer.
-        if let Some(duration) = rule.suppression().filter(|_| appended.stored > 0) {
-            rule_state.suppressed_until = Some(now + delta(duration));
-            self.inner.state.set_rule_state(&rule.id, &rule_state).await?;
-        }
-        for change in changes.into_iter().filter(|change| change.change != Change::Unchanged) {
-            // Nobody listening is no error.
-            let _ = self.inner.changes.send(change);
-        }
+        entry.took = started.elapsed();
+        histogram!("taffrail_rule_seconds", "rule" => rule.id.clone()).record(entry.took.as_secs_f64());
+        self.record(found, end).await?;
+        let row = crate::ledger::row(rule, way, (start, end), None, &entry, Utc::now());
+        self.inner.windows.lock().push(row);
         Ok(())
     }
 
-    async fn health(&self, rule: &Rule, status: &str, reason: &str, details: Value) -> Result<(), DetectError> {
+    /// The rows that may concern a rule in a window, by table, if all of them are in memory.
+    fn kept(
+        &self,
+        stream: &Stream,
+        number: usize,
+        start: DateTime<Utc>,
+        end: DateTime<Utc>,
+    ) -> Option<Vec<(String, SchemaRef, Vec<RecordBatch>)>> {
+        let compiled = stream.rules.get(number).filter(|compiled| compiled.way != Way::Whole)?;
+        let candidates = self.inner.candidates.lock();
+        compiled
+            .conditions
+            .keys()
+            .map(|table| {
+                let definition = self.inner.schema.table(table)?;
+                Some((
+                    table.clone(),
+                    stored_schema(definition),
+                    candidates.rows(number, table, start, end)?,
+                ))
+            })
+            .collect()
+    }
+
+    pub(crate) async fn health(&self, rule: &Rule, status: &str, reason: &str, details: Value) -> Result<(), DetectError> {
         let row = rows::health_row(rule, status, reason, details, Utc::now());
         let batch = rows::batch(&self.inner.schema, rows::HEALTH, vec![row])?;
         self.inner.lake.append(vec![(rows::HEALTH.to_owned(), batch)]).await?;
@@ -382,55 +459,6 @@ impl Detector {
     }
 }
 
-fn delta(duration: Duration) -> TimeDelta {
+pub(crate) fn delta(duration: Duration) -> TimeDelta {
     TimeDelta::from_std(duration).unwrap_or(LONGEST).min(LONGEST)
-}
-
-/// Which incident an alert belongs to, as the rule configures it.
-pub fn grouping(rule: &Rule, alert: &Alert) -> IncidentGrouping {
-    let configuration = rule.incidents().grouping_configuration;
-    if !configuration.enabled {
-        return IncidentGrouping::none();
-    }
-    let mut keys: Vec<String> = match configuration.matching_method {
-        MatchingMethod::AnyAlert => Vec::new(),
-        MatchingMethod::AllEntities => alert.entities.iter().map(Entity::key).collect(),
-        MatchingMethod::Selected => {
-            let wanted = |entity: &&Entity| {
-                configuration
-                    .group_by_entities
-                    .iter()
-                    .any(|kind| *kind == entity.kind || (kind == "Account" && crate::entity::is_actor(entity)))
-            };
-            let mut keys: Vec<String> = alert.entities.iter().filter(wanted).map(Entity::key).collect();
-            for detail in &configuration.group_by_alert_details {
-                match detail.as_str() {
-                    "DisplayName" => keys.push(format!("title:{}", alert.title)),
-                    "Severity" => keys.push(format!("severity:{}", alert.severity)),
-                    _ => {}
-                }
-            }
-            for detail in &configuration.group_by_custom_details {
-                if let Some(value) = alert.custom_details.get(detail) {
-                    keys.push(format!("{detail}:{value}"));
-                }
-            }
-            keys
-        }
-    };
-    if configuration.matching_method == MatchingMethod::Selected && keys.is_empty() {
-        // Nobody was logged in: the address stands for the one who acted.
-        keys = alert
-            .entities
-            .iter()
-            .filter(|entity| entity.kind == "IP")
-            .map(Entity::key)
-            .collect();
-    }
-    IncidentGrouping {
-        rule: Some(rule.id.clone()),
-        keys,
-        lookback: Some(delta(configuration.lookback_duration)),
-        reopen: configuration.reopen_closed_incident,
-    }
 }

@@ -15,6 +15,8 @@ use crate::rule::{AggregationKind, Kind, Rule, Severity};
 pub const AUDIT_IDS: &str = "AuditIds";
 /// Rows of evidence kept with one alert. The count goes on.
 pub const MAX_EVIDENCE_ROWS: usize = 1_000;
+/// Seconds within which a rule on the stream that says the same says it in one alert.
+const BUCKET: i64 = 300;
 /// Columns of the events behind an aggregated row.
 const EVENT_COLUMNS: &str = "TimeGenerated, AuditId, Stage, Cluster, Username, ImpersonatedUsername, SourceIp, UserAgent, Verb, Namespace, Resource, Subresource, Name, Command, ResponseCode, RequestUri";
 
@@ -151,11 +153,12 @@ fn alerts_of(rule: &Rule, result: &QueryResult, window: Window) -> Vec<Alert> {
             cells: &cells,
         };
         let draft = draft(rule, &row);
+        let bucket = if rule.kind == Kind::Nrt { bucket_of(&row) } else { 0 };
         let key = match rule.aggregation() {
-            AggregationKind::SingleAlert => String::new(),
+            AggregationKind::SingleAlert => bucket.to_string(),
             AggregationKind::AlertPerResult => {
                 let entities: Vec<String> = draft.entities.iter().map(Entity::key).collect();
-                format!("{}\n{}\n{}", draft.severity, draft.title, entities.join("\n"))
+                format!("{bucket}\n{}\n{}\n{}", draft.severity, draft.title, entities.join("\n"))
             }
         };
         match groups.get_mut(&key) {
@@ -358,31 +361,28 @@ fn alert_id(rule: &Rule, draft: &Draft, columns: &[EvidenceColumn], rows: &[Vec<
         };
         return scheduled_id(rule, &draft.entities, when);
     }
-    let identity: Vec<usize> = ["AuditId", "Stage"]
-        .iter()
-        .filter_map(|name| columns.iter().position(|column| column.name == *name))
-        .collect();
-    let mut parts: Vec<String> = vec![rule.id.clone()];
-    let mut keys: Vec<String> = rows
-        .iter()
-        .map(|cells| match identity.is_empty() {
-            true => cells.iter().map(in_order).collect::<Value>().to_string(),
-            false => identity
-                .iter()
-                .filter_map(|index| cells.get(*index))
-                .map(cell_text)
-                .collect::<Vec<_>>()
-                .join("|"),
-        })
-        .collect();
-    keys.sort();
-    keys.dedup();
+    // However the rows came in batches, those that say the same within minutes are one alert.
+    let when = rows.first().map_or(window.now.timestamp().div_euclid(BUCKET), |cells| {
+        bucket_of(&Row { columns, cells })
+    });
+    let mut parts: Vec<String> = vec![rule.id.clone(), when.to_string()];
     // With all rows in one alert the title is that of whichever came first.
     if rule.aggregation() == AggregationKind::AlertPerResult {
+        parts.push(draft.severity.to_string());
         parts.push(draft.title.clone());
+        let mut keys: Vec<String> = draft.entities.iter().map(Entity::key).collect();
+        keys.sort();
+        parts.extend(keys);
     }
-    parts.extend(keys);
     stable_id(&parts.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Which stretch of time a row falls into.
+fn bucket_of(row: &Row<'_>) -> i64 {
+    ["FirstActivity", "StartTime", "TimeGenerated"]
+        .iter()
+        .find_map(|name| row.time(name))
+        .map_or(0, |time| time.timestamp().div_euclid(BUCKET))
 }
 
 fn scheduled_id(rule: &Rule, entities: &[Entity], when: String) -> String {
@@ -415,16 +415,6 @@ pub fn earlier_id(rule: &Rule, alert: &Alert) -> Option<String> {
     }
     let before = period_of(rule, alert.first_activity) - 1;
     Some(scheduled_id(rule, &alert.entities, before.to_string()))
-}
-
-/// A cell with arrays sorted: `make_set` and `make_list` give elements in the order of the rows.
-fn in_order(value: &Value) -> Value {
-    let Value::Array(items) = value else {
-        return value.clone();
-    };
-    let mut items = items.clone();
-    items.sort_by_cached_key(Value::to_string);
-    Value::Array(items)
 }
 
 /// The alert of a rule that fires when there are no rows (`lt`, `eq 0`).

@@ -7,18 +7,23 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod alert;
+pub mod backtest;
+mod candidates;
 pub mod coverage;
 pub mod detector;
 pub mod entity;
 pub mod evaluate;
 pub mod finding;
+pub mod ledger;
 pub mod lint;
 mod overlay;
+mod record;
 mod rows;
 pub mod rule;
 pub mod rule_test;
 pub mod ruleset;
 pub mod scan;
+pub mod sigma;
 pub mod stream;
 mod tables;
 #[cfg(test)]

@@ -42,8 +42,20 @@ impl Timeline {
     /// # Errors
     /// What the query ends with.
     pub async fn of(engine: &Engine, table: &str) -> Result<Timeline, QueryError> {
+        Timeline::within(engine, table, None).await
+    }
+
+    /// Reads the times of a table's rows within a span.
+    ///
+    /// # Errors
+    /// What the query ends with.
+    pub async fn within(engine: &Engine, table: &str, timespan: Option<(DateTime<Utc>, DateTime<Utc>)>) -> Result<Timeline, QueryError> {
+        let request = QueryRequest {
+            timespan,
+            ..QueryRequest::default()
+        };
         let query = format!("{table} | summarize Last = max(TimeGenerated) by Minute = bin(TimeGenerated, 1m)");
-        let result = engine.query(&query, &QueryRequest::default()).await?;
+        let result = engine.query(&query, &request).await?;
         let mut timeline = Timeline::default();
         for row in result.rows() {
             let times: Vec<DateTime<Utc>> = row.iter().filter_map(time).collect();
@@ -62,7 +74,7 @@ impl Timeline {
     }
 
     /// Ends of the windows of a rule that have rows in them.
-    fn window_ends(&self, rule: &Rule) -> Vec<DateTime<Utc>> {
+    pub(crate) fn window_ends(&self, rule: &Rule) -> Vec<DateTime<Utc>> {
         let period = rule.period().max(Duration::from_secs(60)).as_secs() as i64;
         let step = (rule.frequency().as_secs() as i64).min(period / 2).max(60);
         let mut ends: BTreeSet<i64> = BTreeSet::new();
@@ -170,7 +182,9 @@ async fn scan_rows(
         let definition = schema.table(name)?;
         Some((name.clone(), stored_schema(definition), rows.get(name).cloned().unwrap_or_default()))
     });
-    let source = RowsSource::new(tables, Arc::clone(engine.source())).map_err(|error| QueryError::Execution { message: error.to_string() })?;
+    let source = RowsSource::new(tables, Arc::clone(engine.source())).map_err(|error| QueryError::Execution {
+        message: error.to_string(),
+    })?;
     let over = engine.with_source(Arc::new(source));
     let mut own = Timeline::default();
     if compiled.rule.kind == Kind::Scheduled {

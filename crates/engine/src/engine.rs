@@ -143,11 +143,7 @@ impl Engine {
     }
 
     /// The physical plan of a relation, and the session it is to run in.
-    pub(crate) async fn plan(
-        &self,
-        rel: &Rel,
-        request: &QueryRequest,
-    ) -> Result<(Arc<dyn ExecutionPlan>, Arc<SessionState>), QueryError> {
+    pub(crate) async fn plan(&self, rel: &Rel, request: &QueryRequest) -> Result<(Arc<dyn ExecutionPlan>, Arc<SessionState>), QueryError> {
         let mut lowering = self.lowering(request);
         Box::pin(lowering.prepare(rel)).await?;
         let plan = lowering

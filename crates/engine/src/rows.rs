@@ -111,7 +111,9 @@ impl RowExpressions {
     /// # Errors
     /// When a column is missing or an expression fails.
     pub fn evaluate(&self, batch: &RecordBatch, wanted: &[usize]) -> Result<Vec<ArrayRef>, QueryError> {
-        let failed = |error: datafusion::error::DataFusionError| QueryError::Execution { message: error.to_string() };
+        let failed = |error: datafusion::error::DataFusionError| QueryError::Execution {
+            message: error.to_string(),
+        };
         let no_column = |name: &str| QueryError::Execution {
             message: format!("the batch has no column {name}"),
         };
@@ -138,8 +140,8 @@ impl RowExpressions {
             arrays.push(batch.column_by_name(name).cloned().ok_or_else(|| no_column(name))?);
         }
         let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        let mut rows = RecordBatch::try_new_with_options(Arc::clone(&self.below), arrays, &options)
-            .map_err(|error| failed(error.into()))?;
+        let mut rows =
+            RecordBatch::try_new_with_options(Arc::clone(&self.below), arrays, &options).map_err(|error| failed(error.into()))?;
         for (layer, needed) in self.layers.iter().zip(&needed) {
             let mut arrays: Vec<ArrayRef> = Vec::with_capacity(layer.exprs.len());
             for (position, expr) in layer.exprs.iter().enumerate() {
@@ -160,10 +162,13 @@ impl RowExpressions {
                 .zip(&arrays)
                 .map(|(field, array)| Field::new(field.name(), array.data_type().clone(), true))
                 .collect();
-            rows = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
-                .map_err(|error| failed(error.into()))?;
+            rows =
+                RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options).map_err(|error| failed(error.into()))?;
         }
-        Ok(wanted.iter().filter_map(|position| rows.columns().get(*position).cloned()).collect())
+        Ok(wanted
+            .iter()
+            .filter_map(|position| rows.columns().get(*position).cloned())
+            .collect())
     }
 }
 
@@ -257,9 +262,14 @@ impl Engine {
                 .fields()
                 .iter()
                 .enumerate()
-                .map(|(index, field)| Arc::new(datafusion::physical_expr::expressions::Column::new(field.name(), index)) as Arc<dyn PhysicalExpr>)
+                .map(|(index, field)| {
+                    Arc::new(datafusion::physical_expr::expressions::Column::new(field.name(), index)) as Arc<dyn PhysicalExpr>
+                })
                 .collect();
-            layers.push(Layer { schema: plan.schema(), exprs });
+            layers.push(Layer {
+                schema: plan.schema(),
+                exprs,
+            });
         }
         Ok(RowExpressions {
             columns: below.fields().iter().map(|field| field.name().clone()).collect(),

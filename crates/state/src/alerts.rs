@@ -124,6 +124,18 @@ impl State {
             .collect()
     }
 
+    /// Ids of an incident's alerts, in the same order.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn alert_ids(&self, incident: i64) -> Result<Vec<String>, StateError> {
+        let ids = sqlx::query_scalar("SELECT id FROM alerts WHERE incident = $1 ORDER BY last_activity, id")
+            .bind(incident)
+            .fetch_all(&self.reader)
+            .await?;
+        Ok(ids)
+    }
+
     /// An alert and the number of its incident.
     ///
     /// # Errors

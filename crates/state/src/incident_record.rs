@@ -14,6 +14,9 @@ pub const MAX_ALERTS: i64 = 150;
 /// Most entities kept on an incident itself; its alerts have all.
 const MAX_ENTITIES: usize = 200;
 
+/// Most rows of evidence kept with an alert that goes on.
+const MAX_EVIDENCE: usize = 1_000;
+
 /// Which alerts belong together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grouping {
@@ -255,11 +258,113 @@ async fn store_parts(connection: &mut Connection, number: i64, alert: &Alert) ->
     Ok(())
 }
 
-async fn record(connection: &mut Connection, alert: &Alert, grouping: &Grouping, now: DateTime<Utc>) -> Result<IncidentChange, StateError> {
+/// Adds rows of another evaluation to a known alert; `None` when it has them all.
+fn extended(known: &Alert, by: &Alert) -> Option<Alert> {
+    let mut whole = known.clone();
+    let mut new: u64 = 0;
+    for row in &by.evidence.rows {
+        if !known.evidence.rows.contains(row) {
+            new += 1;
+            if whole.evidence.rows.len() < MAX_EVIDENCE {
+                whole.evidence.rows.push(row.clone());
+            }
+        }
+    }
+    if new == 0 {
+        return None;
+    }
+    whole.count += new.max(by.count.saturating_sub(by.evidence.rows.len() as u64 - new));
+    whole.severity = whole.severity.max(by.severity);
+    whole.first_activity = whole.first_activity.min(by.first_activity);
+    whole.last_activity = whole.last_activity.max(by.last_activity);
+    for entity in &by.entities {
+        if !whole.entities.contains(entity) {
+            whole.entities.push(entity.clone());
+        }
+    }
+    for (name, value) in &by.custom_details {
+        match (whole.custom_details.get_mut(name), value) {
+            (Some(serde_json::Value::Array(own)), serde_json::Value::Array(more)) => {
+                for item in more {
+                    if own.len() < 50 && !own.contains(item) {
+                        own.push(item.clone());
+                    }
+                }
+            }
+            (Some(_), _) => {}
+            (None, _) => {
+                whole.custom_details.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    Some(whole)
+}
+
+/// An alert that is known goes on: new rows join it, and its incident hears of it.
+async fn extend(connection: &mut Connection, number: i64, alert: &Alert, now: DateTime<Utc>) -> Result<IncidentChange, StateError> {
+    let unchanged = IncidentChange {
+        number,
+        change: Change::Unchanged,
+    };
+    let body: String = sqlx::query_scalar("SELECT body FROM alerts WHERE id = $1")
+        .bind(&alert.id)
+        .fetch_one(&mut *connection)
+        .await?;
+    let known: Alert = serde_json::from_str(&body).map_err(|error| StateError::Corrupt {
+        what: "alert",
+        reason: error.to_string(),
+    })?;
+    let Some(whole) = extended(&known, alert) else {
+        return Ok(unchanged);
+    };
+    sqlx::query("UPDATE alerts SET severity = $1, first_activity = $2, last_activity = $3, body = $4 WHERE id = $5")
+        .bind(whole.severity.rank())
+        .bind(time::text(whole.first_activity))
+        .bind(time::text(whole.last_activity))
+        .bind(json(&whole, "alert")?)
+        .bind(&whole.id)
+        .execute(&mut *connection)
+        .await?;
+    let before = incident_in(connection, number).await?;
+    let grouping: String = sqlx::query_scalar("SELECT grouping FROM incidents WHERE number = $1")
+        .bind(number)
+        .fetch_one(&mut *connection)
+        .await?;
+    let mut after = before.clone();
+    let alerts = after.alert_count;
+    absorb(&mut after, &whole);
+    after.alert_count = alerts;
+    after.updated_at = now;
+    if after.status == Status::Closed {
+        // It was not over.
+        after.status = Status::Active;
+        reopen(&mut after);
+    }
+    store(connection, &after, &grouping, false).await?;
+    note_differences(connection, &before, &after, SYSTEM, now).await?;
+    store_parts(connection, number, &whole).await?;
+    Ok(IncidentChange {
+        number,
+        change: Change::Updated,
+    })
+}
+
+async fn record(
+    connection: &mut Connection,
+    alert: &Alert,
+    grouping: &Grouping,
+    extends: bool,
+    now: DateTime<Utc>,
+) -> Result<IncidentChange, StateError> {
     let known: Option<i64> = sqlx::query_scalar("SELECT incident FROM alerts WHERE id = $1")
         .bind(&alert.id)
         .fetch_optional(&mut *connection)
         .await?;
+    if let Some(number) = known
+        && extends
+    {
+        return extend(connection, number, alert, now).await;
+    }
     if let Some(number) = known {
         return Ok(IncidentChange {
             number,
@@ -342,7 +447,7 @@ impl State {
     /// When the database fails; then nothing of it is recorded.
     pub async fn record_alert(&self, alert: &Alert, grouping: &Grouping, now: DateTime<Utc>) -> Result<IncidentChange, StateError> {
         let mut transaction = self.begin().await?;
-        let change = record(&mut transaction, alert, grouping, now).await?;
+        let change = record(&mut transaction, alert, grouping, false, now).await?;
         transaction.commit().await?;
         Ok(change)
     }
@@ -355,7 +460,25 @@ impl State {
         let mut transaction = self.begin().await?;
         let mut changes = Vec::with_capacity(alerts.len());
         for (alert, grouping) in alerts {
-            changes.push(record(&mut transaction, alert, grouping, now).await?);
+            changes.push(record(&mut transaction, alert, grouping, false, now).await?);
+        }
+        transaction.commit().await?;
+        Ok(changes)
+    }
+
+    /// As [`State::record_alerts`], but with a known alert that goes on: of those whose last member is true, rows that are new join it.
+    ///
+    /// # Errors
+    /// When the database fails; then nothing of it is recorded.
+    pub async fn record_or_extend(
+        &self,
+        alerts: &[(Alert, Grouping, bool)],
+        now: DateTime<Utc>,
+    ) -> Result<Vec<IncidentChange>, StateError> {
+        let mut transaction = self.begin().await?;
+        let mut changes = Vec::with_capacity(alerts.len());
+        for (alert, grouping, extends) in alerts {
+            changes.push(record(&mut transaction, alert, grouping, *extends, now).await?);
         }
         transaction.commit().await?;
         Ok(changes)

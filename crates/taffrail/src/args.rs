@@ -251,6 +251,51 @@ pub enum RulesCommand {
         /// Only rules whose id contains this
         only: Vec<String>,
     },
+    /// Say how a rule is evaluated, and why: row by row on the stream, over kept rows on its schedule, or over the whole table
+    Explain {
+        /// Its id; without one, all rules in short
+        id: Option<String>,
+    },
+    /// Read rules as published (a file, a directory, a Git checkout) and write them as files that --rules reads
+    Import {
+        /// Files and directories
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// Directory to write them to
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
+    /// Write rules as Sentinel YAML, tests left out
+    Export {
+        /// Only rules whose id contains this
+        only: Vec<String>,
+        /// Directory to write them to
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
+    /// Turn Sigma rules into rules with readable KQL, and say what could not be converted
+    Convert {
+        /// Files and directories
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// Directory to write them to, instead of printing them
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+    },
+    /// Run rules over history and show what they would have raised
+    Backtest {
+        /// Rules: ids, or files with a rule; without any, all rules ordered by noise
+        only: Vec<String>,
+        /// Data directory with the history
+        #[arg(long, value_name = "DIR", env = "TAFFRAIL_DATA_DIR", required_unless_present = "log")]
+        data_dir: Option<PathBuf>,
+        /// Logs with the history, instead of a data directory
+        #[arg(long, value_name = "PATH", conflicts_with = "data_dir")]
+        log: Vec<PathBuf>,
+        /// How far back from the last row, in days
+        #[arg(long, default_value_t = 7.0)]
+        days: f64,
+    },
     /// Show which techniques and detections have rules, hunting queries and tests
     Coverage {
         /// Write a layer for ATT&CK Navigator instead

@@ -177,7 +177,12 @@ impl Walk<'_> {
                     JoinKind::InnerUnique | JoinKind::FullOuter => (false, false),
                 };
                 let of = |side: &Rel, may: bool| -> Vec<Expr> {
-                    let own = |predicate: &&Expr| predicate.columns().iter().all(|id| side.columns.iter().any(|column| column.id == *id));
+                    let own = |predicate: &&Expr| {
+                        predicate
+                            .columns()
+                            .iter()
+                            .all(|id| side.columns.iter().any(|column| column.id == *id))
+                    };
                     pending.iter().filter(|_| may).filter(own).cloned().collect()
                 };
                 let (for_left, for_right) = (of(left, to_left), of(right, to_right));
@@ -244,7 +249,11 @@ impl Walk<'_> {
 /// Predicates that ask only for columns of the input, which keep their identity above it.
 fn of_input(pending: &[Expr], input: &Rel) -> Vec<Expr> {
     let known = |id: &ColumnId| input.columns.iter().any(|column| column.id == *id);
-    pending.iter().filter(|predicate| predicate.columns().iter().all(known)).cloned().collect()
+    pending
+        .iter()
+        .filter(|predicate| predicate.columns().iter().all(known))
+        .cloned()
+        .collect()
 }
 
 fn by_position(rel: &Rel, input: &Rel) -> HashMap<ColumnId, Expr> {

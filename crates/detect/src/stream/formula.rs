@@ -136,7 +136,11 @@ impl Formula {
                 right,
             } => {
                 let parts = [self.predicate(left, yes, usable), self.predicate(right, yes, usable)];
-                if (*op == BinaryOp::And) == yes { self.and(parts) } else { self.or(parts) }
+                if (*op == BinaryOp::And) == yes {
+                    self.and(parts)
+                } else {
+                    self.or(parts)
+                }
             }
             _ => match positive(expr) {
                 Some(opposite) => self.atom(opposite, !yes, usable),

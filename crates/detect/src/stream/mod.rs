@@ -25,13 +25,13 @@ use tokio::sync::OnceCell;
 use crate::alert::Alert;
 use crate::evaluate::{Window, evaluate_with};
 use crate::overlay::BatchSource;
-use crate::rule::Rule;
+use crate::rule::{Kind, Rule};
 use crate::tables::stored_tables;
 
 use condition::{Condition, condition, nothing_gives_nothing, volatile};
 use formula::{ALWAYS, Formula, NodeId, key};
-pub use program::Size;
 use program::Program;
+pub use program::Size;
 
 /// How a rule is evaluated, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +84,9 @@ impl CompiledRule {
         let mut gathers: Vec<&'static str> = Vec::new();
         for table in stored_tables(&query.root) {
             let Some(definition) = schema.table(&table) else { continue };
-            let Some(mut found) = condition(&query.root, definition) else { continue };
+            let Some(mut found) = condition(&query.root, definition) else {
+                continue;
+            };
             if !timeless {
                 let other = condition(&later.root, definition).unwrap_or_default();
                 let stable: HashSet<String> = other.alternatives.iter().flatten().flat_map(parts).map(|part| key(&part)).collect();
@@ -154,7 +156,9 @@ impl CompiledRule {
 }
 
 fn over_rows(engine: &Engine, table: &str, rows: RecordBatch) -> Result<Engine, QueryError> {
-    let source = BatchSource::new(table, rows, Arc::clone(engine.source())).map_err(|error| QueryError::Execution { message: error.to_string() })?;
+    let source = BatchSource::new(table, rows, Arc::clone(engine.source())).map_err(|error| QueryError::Execution {
+        message: error.to_string(),
+    })?;
     Ok(engine.with_source(Arc::new(source)))
 }
 
@@ -207,7 +211,11 @@ impl Stream {
     ///
     /// # Errors
     /// When what was bound cannot be compiled, which is an error of ours.
-    pub async fn new(engine: &Engine, schema: &Schema, rules: impl IntoIterator<Item = Arc<Rule>>) -> Result<(Stream, Vec<(Arc<Rule>, QueryError)>), QueryError> {
+    pub async fn new(
+        engine: &Engine,
+        schema: &Schema,
+        rules: impl IntoIterator<Item = Arc<Rule>>,
+    ) -> Result<(Stream, Vec<(Arc<Rule>, QueryError)>), QueryError> {
         let mut compiled = Vec::new();
         let mut failed = Vec::new();
         for rule in rules {
@@ -250,7 +258,9 @@ impl Stream {
             let rows = if rows.count() == batch.num_rows() {
                 batch.clone()
             } else {
-                arrow::compute::take_record_batch(batch, &rows.indices()).map_err(|error| QueryError::Execution { message: error.to_string() })?
+                arrow::compute::take_record_batch(batch, &rows.indices()).map_err(|error| QueryError::Execution {
+                    message: error.to_string(),
+                })?
             };
             concerned.push(Concerned { rule: *rule, rows });
         }
@@ -275,9 +285,69 @@ fn node(formula: &mut Formula, condition: &Condition) -> NodeId {
         .alternatives
         .iter()
         .map(|predicates| {
-            let parts: Vec<NodeId> = predicates.iter().map(|predicate| formula.predicate(predicate, true, &ask)).collect();
+            let parts: Vec<NodeId> = predicates
+                .iter()
+                .map(|predicate| formula.predicate(predicate, true, &ask))
+                .collect();
             formula.and(parts)
         })
         .collect();
     formula.or(alternatives)
+}
+
+impl CompiledRule {
+    /// How it is evaluated, in one line.
+    pub fn summary(&self) -> String {
+        let why = |what: &[&str]| what.join(", ");
+        match (self.way, self.rule.kind) {
+            (Way::RowByRow, Kind::Nrt) => "on the stream, row by row".to_owned(),
+            (Way::RowByRow, Kind::Scheduled) => {
+                "on its schedule, over the rows that concern it; it could be NRT, as it works row by row".to_owned()
+            }
+            (Way::Gathering, Kind::Nrt) => format!("on the stream, over the rows of a batch that concern it ({})", why(&self.gathers)),
+            (Way::Gathering, Kind::Scheduled) => format!(
+                "on its schedule, over the rows that concern it, kept as they arrive ({})",
+                why(&self.gathers)
+            ),
+            (Way::Whole, Kind::Nrt) => "on the stream, over every batch: it speaks even of rows that are not there".to_owned(),
+            (Way::Whole, Kind::Scheduled) => "on its schedule, over all rows: it speaks even of rows that are not there".to_owned(),
+        }
+    }
+
+    /// How it is evaluated and why, in words.
+    pub fn explain(&self) -> String {
+        let rule = &self.rule;
+        let mut out = format!("{} ({})\n{}\n", rule.name, rule.id, self.summary());
+        if rule.kind == Kind::Scheduled {
+            out.push_str(&format!(
+                "every {} over the last {}; windows without a row that concerns it are not run\n",
+                crate::rule::format_duration(rule.frequency()),
+                crate::rule::format_duration(rule.period())
+            ));
+        }
+        for (table, condition) in &self.conditions {
+            let predicates: usize = condition.alternatives.iter().map(Vec::len).sum();
+            if condition.alternatives.iter().any(Vec::is_empty) {
+                out.push_str(&format!("{table}: every row concerns it\n"));
+            } else if let [_] = condition.alternatives[..] {
+                out.push_str(&format!(
+                    "{table}: rows that pass {predicates} predicates, which it shares with other rules\n"
+                ));
+            } else {
+                out.push_str(&format!(
+                    "{table}: rows that pass any of {} conditions, {predicates} predicates together\n",
+                    condition.alternatives.len()
+                ));
+            }
+        }
+        for what in &self.gathers {
+            out.push_str(&format!("not row by row: {what}\n"));
+        }
+        out.push_str(if self.timeless {
+            "planned once: it means the same at any time\n"
+        } else {
+            "planned anew for each run: it asks for the time (now, ago)\n"
+        });
+        out
+    }
 }

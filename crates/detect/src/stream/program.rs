@@ -102,7 +102,11 @@ impl Program {
                     *place = Place::Value;
                 }
             }
-            let name = table.columns.get(column as usize).map(|column| column.name.clone()).unwrap_or_default();
+            let name = table
+                .columns
+                .get(column as usize)
+                .map(|column| column.name.clone())
+                .unwrap_or_default();
             values.push(ValueColumn::new(name, atoms, exprs.iter(), expressions));
         }
         let mut rows = None;
@@ -125,7 +129,11 @@ impl Program {
             .into_iter()
             .filter(|(_, atoms)| atoms.len() >= SEARCH_TOGETHER)
             .map(|(column, atoms)| Search {
-                column: table.columns.get(column as usize).map(|column| column.name.clone()).unwrap_or_default(),
+                column: table
+                    .columns
+                    .get(column as usize)
+                    .map(|column| column.name.clone())
+                    .unwrap_or_default(),
                 index: LiteralIndex::new(atoms.iter().filter_map(|atom| formula.atoms.get(*atom as usize))),
                 atoms,
             })
@@ -262,7 +270,10 @@ fn anchors(formula: &Formula, places: &[Place], rule: NodeId) -> Vec<AtomId> {
     let constant = |id: NodeId| match node(id) {
         Some(Node::Atom { atom, yes: true })
             if matches!(places.get(*atom as usize), Some(Place::Value))
-                && formula.atoms.get(*atom as usize).is_some_and(|expr| compared_column(expr).is_some()) =>
+                && formula
+                    .atoms
+                    .get(*atom as usize)
+                    .is_some_and(|expr| compared_column(expr).is_some()) =>
         {
             Some(*atom)
         }
@@ -403,7 +414,9 @@ impl Run<'_> {
         // Those that read the same columns for about as many rows are asked together: they have parts in common.
         let mut groups: BTreeMap<(&BTreeSet<u32>, u32), (Bits, Vec<(AtomId, usize)>)> = BTreeMap::new();
         for (atom, rows) in &self.asked {
-            let Some(Place::Row(position)) = program.places.get(*atom as usize) else { continue };
+            let Some(Place::Row(position)) = program.places.get(*atom as usize) else {
+                continue;
+            };
             let Some(reads) = program.reads.get(*position) else { continue };
             let count = rows.count();
             if count == 0 {
@@ -417,8 +430,9 @@ impl Run<'_> {
         }
         for (_, (rows, atoms)) in groups {
             let indices = rows.indices();
-            let some = arrow::compute::take_record_batch(batch, &indices)
-                .map_err(|error| QueryError::Execution { message: error.to_string() })?;
+            let some = arrow::compute::take_record_batch(batch, &indices).map_err(|error| QueryError::Execution {
+                message: error.to_string(),
+            })?;
             let wanted: Vec<usize> = atoms.iter().map(|(_, position)| *position).collect();
             let answers = expressions.evaluate(&some, &wanted)?;
             for ((atom, _), answer) in atoms.iter().zip(&answers) {
@@ -460,7 +474,11 @@ impl Run<'_> {
         let mut found = Vec::new();
         let others: HashSet<u32> = search.index.others().iter().copied().collect();
         for row in all.iter() {
-            let text = if arrow::array::Array::is_null(texts, row) { "" } else { texts.value(row) };
+            let text = if arrow::array::Array::is_null(texts, row) {
+                ""
+            } else {
+                texts.value(row)
+            };
             found.clear();
             search.index.within(text, &mut found);
             found.extend(search.index.equal(text));
@@ -519,4 +537,3 @@ impl Run<'_> {
         }
     }
 }
-

@@ -148,7 +148,9 @@ impl ValueColumn {
     }
 
     fn ask(&self, array: &ArrayRef, rows: &[u32]) -> Result<Vec<Truth>, QueryError> {
-        let failed = |error: arrow::error::ArrowError| QueryError::Execution { message: error.to_string() };
+        let failed = |error: arrow::error::ArrowError| QueryError::Execution {
+            message: error.to_string(),
+        };
         let values = take(array.as_ref(), &UInt32Array::from(rows.to_vec()), None).map_err(failed)?;
         let mut yes: Vec<Vec<u32>> = vec![Vec::new(); rows.len()];
         let mut null: Vec<Vec<u32>> = vec![Vec::new(); rows.len()];
@@ -158,7 +160,11 @@ impl ValueColumn {
             let mut candidates: AHashMap<u32, Vec<u32>> = AHashMap::new();
             let mut found = Vec::new();
             for (row, list) in (0..).zip(&mut yes) {
-                let text = if texts.is_null(row as usize) { "" } else { texts.value(row as usize) };
+                let text = if texts.is_null(row as usize) {
+                    ""
+                } else {
+                    texts.value(row as usize)
+                };
                 list.extend(self.index.equal(text));
                 found.clear();
                 self.index.within(text, &mut found);
@@ -174,7 +180,11 @@ impl ValueColumn {
         }
         let field = Field::new(&self.name, values.data_type().clone(), true);
         let batch = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![values]).map_err(failed)?;
-        let everywhere: Vec<usize> = asked.iter().filter(|(_, rows)| rows.is_none()).map(|(atom, _)| *atom as usize).collect();
+        let everywhere: Vec<usize> = asked
+            .iter()
+            .filter(|(_, rows)| rows.is_none())
+            .map(|(atom, _)| *atom as usize)
+            .collect();
         if !everywhere.is_empty() {
             let answers = self.expressions.evaluate(&batch, &everywhere)?;
             for (atom, answer) in everywhere.iter().zip(&answers) {

@@ -84,14 +84,17 @@ async fn alerts_of_one_actor_are_one_incident() {
         let committed = site.committed(&events).await;
         detector.process(&committed).await.unwrap();
     }
-    // The last two have title and entities in common: one alert, in reach of the first by its first event.
     assert_eq!(
         summary(&site.incidents().await),
-        [("alice read db", 2, "harbour"), ("bob read db", 1, "harbour")]
+        [
+            ("alice read db", 2, "harbour"),
+            ("bob read db", 1, "harbour"),
+            ("alice read tls", 1, "harbour")
+        ]
     );
     let committed = site.committed(&[read("5", "bob", "tls", "23:30:00")]).await;
     detector.process(&committed).await.unwrap();
-    assert_eq!(site.incidents().await.len(), 3, "half a day later is another incident");
+    assert_eq!(site.incidents().await.len(), 4, "half a day later is another incident");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -175,4 +178,24 @@ async fn detection_goes_on_where_it_stopped() {
         [("alice read db", 2, "harbour"), ("bob read db", 1, "harbour")]
     );
     assert_eq!((site.count("SecurityAlert").await, site.count("SecurityIncident").await), (3, 3));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_says_the_same_within_minutes_is_one_alert_that_goes_on() {
+    let site = Site::open().await;
+    let detector = site.detector(&[SECRETS]);
+    for (id, time) in [("1", "10:00:00"), ("2", "10:02:00"), ("3", "10:04:59"), ("4", "10:05:00")] {
+        let committed = site.committed(&[read(id, "alice", "db", time)]).await;
+        detector.process(&committed).await.unwrap();
+        detector.process(&committed).await.unwrap();
+    }
+    let incidents = site.incidents().await;
+    assert_eq!(summary(&incidents), [("alice read db", 2, "harbour")]);
+    let alerts = site.state.alerts(incidents[0].number).await.unwrap();
+    let counts: Vec<(u64, usize)> = alerts.iter().map(|alert| (alert.count, alert.evidence.rows.len())).collect();
+    assert_eq!(counts, [(3, 3), (1, 1)]);
+    assert_eq!(
+        (alerts[0].first_activity, alerts[0].last_activity),
+        (at("10:00:00"), at("10:04:59"))
+    );
 }

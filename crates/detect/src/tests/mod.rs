@@ -93,7 +93,6 @@ struct Site {
     schema: Arc<Schema>,
     lake: Lake,
     state: State,
-    source: Arc<dyn TableSource>,
     engine: Engine,
     directory: TempDir,
 }
@@ -109,14 +108,13 @@ impl Site {
         let source: Arc<dyn TableSource> = Arc::new(LakeSource(lake.clone()));
         let engine = Engine::new(
             Arc::clone(&schema) as Arc<dyn taffrail_kql::catalog::Schema>,
-            Arc::clone(&source),
+            source,
             EngineOptions::default(),
         );
         Site {
             schema,
             lake,
             state,
-            source,
             engine,
             directory,
         }
@@ -136,7 +134,6 @@ impl Site {
         set.add_directory(&folder).unwrap();
         Detector::new(
             self.engine.clone(),
-            Arc::clone(&self.source),
             self.lake.clone(),
             self.state.clone(),
             Arc::clone(&self.schema),

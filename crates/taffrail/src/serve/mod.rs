@@ -156,7 +156,7 @@ impl Running {
             [] => engine,
             entries => engine.with_external(Arc::new(External::new(entries)?)),
         };
-        let detector = Detector::new(engine.clone(), source, lake.clone(), state.clone(), Arc::clone(&schema), &rules);
+        let detector = Detector::new(engine.clone(), lake.clone(), state.clone(), Arc::clone(&schema), &rules);
 
         let server_options = ServerOptions {
             listen: config.listen,

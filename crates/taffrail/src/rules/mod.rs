@@ -1,4 +1,8 @@
-//! `taffrail rules`: list, show, lint, test, coverage.
+//! `taffrail rules`: list, show, lint, test, coverage here; the rest beside.
+
+mod backtest;
+mod explain;
+mod files;
 
 use std::io::Write;
 
@@ -23,6 +27,18 @@ pub async fn run(options: RulesOptions) -> anyhow::Result<u8> {
     match &options.command {
         RulesCommand::List => list(&rules, options.format),
         RulesCommand::Show { id } => show(&rules, id, options.format),
+        RulesCommand::Explain { id } => explain::run(&content, &rules, id.as_deref(), options.format).await,
+        RulesCommand::Import { paths, to } => files::import(&content, paths, to),
+        RulesCommand::Export { only, to } => files::export(&rules, only, to),
+        RulesCommand::Convert { paths, to } => files::convert(&content, paths, to.as_deref()),
+        RulesCommand::Backtest { only, data_dir, log, days } => {
+            let over = backtest::Over {
+                data_dir: data_dir.as_deref(),
+                logs: log,
+                days: *days,
+            };
+            backtest::run(&content, &rules, only, &over, options.format).await
+        }
         RulesCommand::Lint => lint_all(&content, &rules, options.format),
         RulesCommand::Coverage { navigator } => coverage_of(&content, &rules, *navigator, options.format),
         RulesCommand::Test { only } => test_all(&content, &rules, only, options.format).await,

@@ -22,7 +22,7 @@ use taffrail_schema::{Schema, stored_schema};
 use taffrail_state::incidents::IncidentChange;
 use taffrail_state::rules::RuleState;
 use taffrail_state::{State, StateError};
-use tokio::sync::{OnceCell, broadcast, watch};
+use tokio::sync::{broadcast, watch};
 
 use crate::candidates::Candidates;
 use crate::evaluate::{Window, evaluate_with};
@@ -93,7 +93,7 @@ pub(crate) struct Inner {
     left_out: Vec<(Rule, String)>,
     pub(crate) changes: broadcast::Sender<IncidentChange>,
     /// Compiled when first needed
-    stream: OnceCell<Arc<Stream>>,
+    stream: Mutex<Option<Arc<Stream>>>,
     candidates: Mutex<Candidates>,
     ledger: Mutex<StreamLedger>,
     /// Rows of the ledger for windows that were run, not yet written
@@ -129,7 +129,7 @@ impl Detector {
                 rules: RwLock::new(Arc::new(active)),
                 left_out,
                 changes,
-                stream: OnceCell::new(),
+                stream: Mutex::default(),
                 candidates: Mutex::default(),
                 ledger: Mutex::default(),
                 windows: Mutex::default(),
@@ -237,18 +237,27 @@ impl Detector {
         Ok(())
     }
 
+    /// Lists or functions that rules read have changed: what was compiled of them is made anew before the next batch.
+    pub fn recompile(&self) {
+        *self.inner.stream.lock() = None;
+        // Rows were kept by what rules asked before.
+        self.inner.candidates.lock().start(Utc::now());
+    }
+
     /// The rules, compiled together; made when first needed.
     async fn stream(&self) -> Result<Arc<Stream>, DetectError> {
-        let stream = self.inner.stream.get_or_try_init(|| async {
-            let rules = self.rules();
-            let rules = rules.iter().map(|active| Arc::clone(&active.rule));
-            let (stream, failed) = Stream::new(&self.inner.engine, &self.inner.schema, rules).await?;
-            for (rule, error) in failed {
-                tracing::error!(rule = rule.id, "rule is left out: {}", message(&rule.query, &error));
-            }
-            Ok::<_, DetectError>(Arc::new(stream))
-        });
-        Ok(Arc::clone(stream.await?))
+        if let Some(stream) = &*self.inner.stream.lock() {
+            return Ok(Arc::clone(stream));
+        }
+        let rules = self.rules();
+        let rules = rules.iter().map(|active| Arc::clone(&active.rule));
+        let (stream, failed) = Stream::new(&self.inner.engine, &self.inner.schema, rules).await?;
+        for (rule, error) in failed {
+            tracing::error!(rule = rule.id, "rule is left out: {}", message(&rule.query, &error));
+        }
+        let stream = Arc::new(stream);
+        *self.inner.stream.lock() = Some(Arc::clone(&stream));
+        Ok(stream)
     }
 
     /// Evaluates the NRT rules over one durable batch, and keeps what scheduled rules may want of it.

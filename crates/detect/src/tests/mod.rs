@@ -6,6 +6,7 @@ mod evaluate;
 mod lint;
 mod rule;
 mod scheduled;
+mod sigma;
 mod stream;
 
 use std::sync::Arc;

@@ -265,16 +265,20 @@ pub struct ContentLibrary {
     pub content: Content,
     /// Lists are functions there
     pub watchlists: Watchlists,
+    /// Rules read them
+    pub detector: Detector,
 }
 
 #[async_trait]
 impl Library for ContentLibrary {
     async fn changed(&self, kind: &str) {
-        if kind == "watchlists"
-            && let Err(error) = self.watchlists.reload().await
-        {
+        if kind != "watchlists" {
+            return;
+        }
+        if let Err(error) = self.watchlists.reload().await {
             tracing::error!(%error, "changed watchlists cannot be read: queries still see those of before");
         }
+        self.detector.recompile();
     }
 
     fn documents(&self, kind: &str) -> Vec<Shipped> {

@@ -195,7 +195,11 @@ impl Running {
             rules: Arc::new(adapters::DetectorRules {
                 detector: detector.clone(),
             }),
-            library: Arc::new(adapters::ContentLibrary { content, watchlists }),
+            library: Arc::new(adapters::ContentLibrary {
+                content,
+                watchlists,
+                detector: detector.clone(),
+            }),
             storage: Arc::new(adapters::LakeStorage {
                 lake: lake.clone(),
                 schema: Arc::clone(&schema),

@@ -40,7 +40,7 @@ def libraries():
 
 
 class Server:
-    def __init__(self, folder):
+    def __init__(self, folder, detection=True):
         self.folder = folder
         self.ports = {
             "syslog-udp": free_port(socket.SOCK_DGRAM), "syslog-tcp": free_port(), "syslog-tls": free_port(),
@@ -57,6 +57,8 @@ class Server:
         config = f"""
             data_dir = "{folder}/data"
             listen = "127.0.0.1:0"
+            [detection]
+            enabled = {str(detection).lower()}
             [health]
             interval = "1s"
             [[watch]]

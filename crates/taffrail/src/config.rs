@@ -427,10 +427,27 @@ mod tests {
     fn the_commented_keys_exist() {
         let text = DOCUMENTED
             .replace("# content_dir", "content_dir")
-            .replace("# cert", "cert")
-            .replace("# key", "key");
+            .replacen("# cert", "cert", 1)
+            .replacen("# key", "key", 1);
         let config: Config = toml::from_str(&text).expect("valid");
         assert!(config.content_dir.is_some() && config.tls.cert.is_some() && config.tls.key.is_some());
+    }
+
+    #[test]
+    fn the_commented_ways_in_are_valid() {
+        let start = DOCUMENTED.find("# [[listeners]]").expect("they are documented");
+        let is_setting = |line: &&str| line.starts_with("[[") || line.split(" = ").next().is_some_and(|key| !key.contains(' '));
+        let lines: Vec<&str> = DOCUMENTED
+            .get(start..)
+            .unwrap_or_default()
+            .lines()
+            .filter_map(|line| line.strip_prefix("# "))
+            .filter(is_setting)
+            .collect();
+        let config: Config = toml::from_str(&lines.join("\n")).expect("valid");
+        assert_eq!((config.listeners.len(), config.scrape.len(), config.watch.len()), (1, 1, 1));
+        assert_eq!((config.transform.len(), config.data_collector.len()), (2, 1));
+        assert!(config.scrape.iter().all(|scrape| scrape.options().is_ok()));
     }
 
     #[test]

@@ -21,9 +21,9 @@ const NOT_RECOGNISED: [&str; 10] = [
     "json/",
     // Binary: the address they are sent to says what they are.
     "fluent/",
-    "loki/push.hex",
-    "otlp-logs/request.hex",
-    "otlp-metrics/request.hex",
+    "loki/push-protobuf.hex",
+    "otlp-logs/request-protobuf.hex",
+    "otlp-metrics/request-protobuf.hex",
     "unknown",
 ];
 

@@ -50,6 +50,11 @@ clippy: ## Clippy over our own crates; dependencies are taken as they were built
 test-rust: ## Unit, property and end-to-end tests in Rust
 	$(CARGO) test --locked --workspace
 
+CRASH_ROUNDS ?= 500
+.PHONY: crash
+crash: ## CRASH_ROUNDS rounds of SIGKILL under load: nothing acknowledged is lost or doubled, the chain is whole
+	LAKE_CRASH_ROUNDS=$(CRASH_ROUNDS) $(CARGO) test --locked -p taffrail-lake --test lake crash::acknowledged -- --nocapture
+
 .PHONY: test-rules
 test-rules: build ## Every detection rule: lint, and its test events
 	"$(BINARY)" rules lint

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -18,11 +19,13 @@ use datafusion::execution::TaskContext;
 use datafusion::execution::context::SessionConfig;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_expr::expressions::col;
-use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use futures::StreamExt;
 use metrics::counter;
+use serde_json::json;
 use taffrail_schema::{RECEIVED, TIME};
 use tokio::sync::mpsc;
 
@@ -112,6 +115,9 @@ impl Inner {
     /// The background work; what fails is tried again the next time.
     pub(crate) async fn maintain(&self) {
         for table in &self.shared.tables() {
+            if let Err(error) = self.retain_table(table, Utc::now()).await {
+                tracing::warn!(table = table.name(), %error, "retention failed");
+            }
             if let Err(error) = self.compact_table(table, self.shared.options.compact_files).await {
                 tracing::warn!(table = table.name(), %error, "compaction failed");
             }
@@ -150,6 +156,7 @@ impl Inner {
             self.shared.durable(),
             self.shared.options.row_group_rows,
             self.shared.options.compact_bytes,
+            None,
         )
         .await?;
         let mut delta = self.delta(table).await?;
@@ -177,6 +184,9 @@ impl Inner {
 
     async fn vacuum_table(&self, table: &Arc<Table>) -> Result<u64, LakeError> {
         let delta = self.delta(table).await?;
+        if self.shared.backups.load(Ordering::Acquire) > 0 {
+            return Ok(0);
+        }
         let (live, _) = self.shared.snapshot(table.id);
         let directory = table.directory.clone();
         let strangers = blocking("vacuum", move || {
@@ -191,8 +201,10 @@ impl Inner {
         let now = Utc::now();
         let keep = self.shared.options.keep_removed;
         let directory = table.directory.clone();
+        let name = table.name().to_owned();
+        let chain = self.shared.chain.clone();
         let deleted = blocking("vacuum", move || {
-            let mut deleted = 0;
+            let mut old = Vec::new();
             for relative in strangers {
                 let path = directory.join(&relative);
                 // A file that never was the table's may be one that compaction is writing.
@@ -201,11 +213,17 @@ impl Inner {
                     None => (modified(&path)?, keep.max(UNFINISHED)),
                 };
                 if now.timestamp_millis().saturating_sub(since) > i64::try_from(keep.as_millis()).unwrap_or(i64::MAX) {
-                    std::fs::remove_file(&path).map_err(LakeError::io("delete", &path))?;
-                    deleted += 1;
+                    old.push(relative);
                 }
             }
-            Ok(deleted)
+            if let Some(chain) = chain.filter(|_| !old.is_empty()) {
+                chain.append("vacuum", json!({"table": name, "paths": old}), true)?;
+            }
+            for relative in &old {
+                let path = directory.join(relative);
+                std::fs::remove_file(&path).map_err(LakeError::io("delete", &path))?;
+            }
+            Ok(old.len() as u64)
         })
         .await?;
         if deleted > 0 {
@@ -217,15 +235,20 @@ impl Inner {
 }
 
 /// Files sorted alike become fewer, sorted alike: read in step and written as they come, so that memory does not grow with them.
-async fn merge(
+/// With `stays`, only of the rows for which it is true.
+pub(crate) async fn merge(
     table: &Arc<Table>,
     date: Option<&str>,
     files: &[Arc<DataFile>],
     position: u64,
     row_group_rows: usize,
     bytes: u64,
+    stays: Option<Arc<dyn PhysicalExpr>>,
 ) -> Result<Vec<DataFile>, LakeError> {
-    let plan = merge_plan(table, files).map_err(LakeError::delta(table.name()))?;
+    let mut plan = merge_plan(table, files).map_err(LakeError::delta(table.name()))?;
+    if let Some(stays) = stays {
+        plan = Arc::new(FilterExec::try_new(stays, plan).map_err(LakeError::delta(table.name()))?);
+    }
     let mut rows = plan.execute(0, small_steps()).map_err(LakeError::delta(table.name()))?;
     let (sender, mut receiver) = mpsc::channel::<RecordBatch>(4);
     let writing = Arc::clone(table);

@@ -82,6 +82,16 @@ pub enum LakeError {
         /// Bytes in memory
         bytes: u64,
     },
+    /// A table has all that it may have
+    #[error("table {table} has {bytes} bytes of the {limit} that its quota allows; raise the quota, or shorten its retention")]
+    Quota {
+        /// The table
+        table: String,
+        /// Bytes it has
+        bytes: u64,
+        /// Bytes it may have
+        limit: u64,
+    },
     /// The log was already cut there
     #[error(
         "the log no longer has position {position}, the oldest is {oldest}; register the consumer with set_consumer to keep what it has not read"

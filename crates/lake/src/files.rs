@@ -1,7 +1,7 @@
 //! Rows to Parquet files: one file a day, sorted, with the indexes the table declares (`sort`, `bloom`, `plain`).
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,6 +19,7 @@ use taffrail_kql::Type;
 use taffrail_schema::{TIME, TableDef};
 use uuid::Uuid;
 
+use crate::chain::Digest;
 use crate::delta::{DataFile, FileStatistics, partition_folder};
 use crate::durable::{create_directory, sync_directory};
 use crate::error::LakeError;
@@ -110,7 +111,7 @@ pub(crate) struct FileWriter<'a> {
     path: PathBuf,
     relative: String,
     date: Option<String>,
-    writer: ArrowWriter<BufWriter<File>>,
+    writer: ArrowWriter<BufWriter<Hashed>>,
     statistics: FileStatistics,
     index: Option<Index>,
 }
@@ -224,7 +225,13 @@ impl<'a> FileWriter<'a> {
         let path = directory.join(&relative);
         let file = File::create_new(&path).map_err(LakeError::io("create", &path))?;
         let writer = ArrowWriter::try_new_with_options(
-            BufWriter::with_capacity(1 << 20, file),
+            BufWriter::with_capacity(
+                1 << 20,
+                Hashed {
+                    file,
+                    digest: Digest::new(),
+                },
+            ),
             Arc::clone(schema),
             writer_options(table, row_group_rows, stays),
         )
@@ -283,7 +290,7 @@ impl<'a> FileWriter<'a> {
                 writer.append_key_value_metadata(KeyValue::new(entry.to_owned(), write_places(name(column), &places)));
             }
         }
-        let file = writer
+        let Hashed { file, digest } = writer
             .into_inner()
             .map_err(LakeError::parquet(&path))?
             .into_inner()
@@ -299,7 +306,26 @@ impl<'a> FileWriter<'a> {
             modified: Utc::now().timestamp_millis(),
             date: self.date,
             statistics: self.statistics,
+            sha256: Some(digest.finish()),
         })
+    }
+}
+
+/// A file and the hash of what was written to it.
+struct Hashed {
+    file: File,
+    digest: Digest,
+}
+
+impl Write for Hashed {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        self.digest.update(bytes.get(..count).unwrap_or_default());
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
     }
 }
 

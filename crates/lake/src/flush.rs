@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use metrics::{gauge, histogram};
+use serde_json::json;
 use tokio::sync::{MutexGuard, oneshot};
 
 use crate::delta::{DeltaTable, add, checkpoint, transaction};
@@ -121,6 +122,10 @@ impl Inner {
         let shared = Arc::clone(&self.shared);
         blocking("cutting the log", move || {
             let mut segments = shared.segments.lock();
+            let firsts = segments.needless(needless);
+            if let Some(chain) = shared.chain.as_ref().filter(|_| !firsts.is_empty()) {
+                chain.append("cut", json!({"segments": firsts}), true)?;
+            }
             segments.cut(needless)?;
             gauge!("taffrail_lake_log_segments").set(segments.first.len() as f64);
             Ok(())

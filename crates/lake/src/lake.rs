@@ -16,6 +16,7 @@ use taffrail_schema::Schema;
 use tokio::sync::oneshot;
 
 use crate::catalog::Catalog;
+use crate::chain::Chain;
 use crate::consumers::Consumers;
 use crate::disk::Disk;
 use crate::durable::create_directory;
@@ -103,13 +104,18 @@ impl Lake {
         let catalog = Catalog::load(Arc::clone(&disk), directory)?;
         catalog.define(&schema);
         let began = Instant::now();
-        let opened = open(&disk, directory, &schema, options, &consumers, &catalog, true).await?;
+        let chain = match options.chain {
+            true => Some(Arc::new(Chain::open(Arc::clone(&disk), directory, options.signing_key.as_deref())?)),
+            false => None,
+        };
+        let opened = open(&disk, directory, &schema, options, &consumers, &catalog, chain, true).await?;
         let shared = Arc::new(opened.shared);
         let position = shared.durable();
         let tail = match opened.tail {
             Some(tail) => tail,
             None => Tail::begin(&shared.segments, position, opened.log_end)?,
         };
+        shared.record_found_segments();
         let writer = Writer {
             shared: Arc::clone(&shared),
             tail,
@@ -152,7 +158,7 @@ impl Lake {
             tries += 1;
             let catalog = Catalog::load(Arc::clone(&disk), directory)?;
             catalog.define(&schema);
-            let shared = match open(&disk, directory, &schema, options.clone(), &consumers, &catalog, false).await {
+            let shared = match open(&disk, directory, &schema, options.clone(), &consumers, &catalog, None, false).await {
                 // A running server may write a frame, or cut a segment away, just while it is read. Damage stays.
                 // A table may have been made in between.
                 Err(LakeError::Corrupt { .. } | LakeError::Table { .. }) if tries < READ_TRIES => {
@@ -200,11 +206,10 @@ impl Lake {
     /// [`LakeError::Batch`] and [`LakeError::UnknownTable`] for rows that do not fit, [`LakeError::Busy`] when the disk does not
     /// keep up, [`LakeError::Failed`] when durability can no longer be promised.
     pub async fn append(&self, rows: Vec<(String, RecordBatch)>) -> Result<Appended, LakeError> {
-        let shared = &self.inner.shared;
         self.inner.check_open()?;
         self.wait_for_room().await?;
-        let encoding = Arc::clone(shared);
-        let (parts, payload) = blocking("encoding an append", move || encode(&encoding, rows)).await?;
+        let inner = Arc::clone(&self.inner);
+        let (parts, payload) = blocking("encoding an append", move || encode(&inner.shared, &inner.catalog, rows)).await?;
         let (reply, answer) = oneshot::channel();
         {
             let writer = self.inner.writer.lock();
@@ -339,6 +344,9 @@ impl Lake {
         let lock = blocking("closing the log", move || Ok(inner.stop_writer())).await?;
         let flushed = self.inner.flush_tables(|_| true).await;
         self.inner.shared.end();
+        if let Some(chain) = self.inner.shared.chain.clone() {
+            blocking("signing the chain", move || chain.seal()).await?;
+        }
         drop(lock);
         flushed
     }
@@ -386,11 +394,18 @@ impl Lake {
     }
 }
 
-fn encode(shared: &Shared, rows: Vec<(String, RecordBatch)>) -> Result<(Vec<Part>, Vec<u8>), LakeError> {
+fn encode(shared: &Shared, catalog: &Catalog, rows: Vec<(String, RecordBatch)>) -> Result<(Vec<Part>, Vec<u8>), LakeError> {
     let mut parts = Vec::with_capacity(rows.len());
     for (name, batch) in rows {
         let table = shared.table(&name).ok_or(LakeError::UnknownTable { table: name })?;
         let table = &table;
+        if let Some(limit) = catalog.policy(table.name()).quota_bytes {
+            let bytes = shared.bytes(table.id);
+            if bytes >= limit {
+                let table = table.name().to_owned();
+                return Err(LakeError::Quota { table, bytes, limit });
+            }
+        }
         let accepted = accept(&table.definition, &table.schema, &batch, table.made)?;
         drop(batch);
         let batch = accepted;

@@ -9,6 +9,7 @@
 //! ```text
 //! DIR/lock                                  held by the one writer
 //! DIR/log/00000000000000000001.wal          segments of the log, named by their first position
+//! DIR/chain/00000001.jsonl                  the account of what was written and deleted, signed
 //! DIR/consumers.json                        how far consumers have read
 //! DIR/tables.json                           tables made at run time, policies
 //! DIR/tables/NAME/_delta_log/...            a Delta table a table
@@ -16,7 +17,9 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod backup;
 mod catalog;
+mod chain;
 mod columns;
 mod compact;
 mod consumers;
@@ -36,6 +39,7 @@ mod options;
 mod order;
 mod policy;
 mod provider;
+mod retention;
 mod rows;
 mod scan;
 mod seen;
@@ -43,11 +47,14 @@ mod shared;
 mod tables;
 mod terms;
 
+pub use backup::{Backup, restore};
+pub use chain::{Fault, Verified, VerifyOptions, verify};
 pub use compact::Compacted;
 pub use error::LakeError;
 pub use follow::{Committed, Subscription};
 pub use lake::{Appended, Lake, TableStatistics};
 pub use options::LakeOptions;
 pub use policy::Policy;
+pub use retention::{Deleted, Deletion};
 pub use scan::ROWS;
 pub use tables::TableChange;

@@ -10,6 +10,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use taffrail_schema::{Schema, TableDef, stored_schema};
 
 use crate::catalog::Catalog;
+use crate::chain::Chain;
 use crate::consumers::Consumers;
 use crate::delta::{DataFile, DeltaTable, Loaded};
 use crate::disk::Disk;
@@ -31,11 +32,16 @@ pub(crate) struct Opened {
 }
 
 /// Tables of the schema with their Delta logs.
-pub(crate) async fn load_tables(directory: &Path, schema: &Schema, mend: bool) -> Result<(Vec<Arc<Table>>, Vec<Loaded>), LakeError> {
+pub(crate) async fn load_tables(
+    directory: &Path,
+    schema: &Schema,
+    chain: Option<&Arc<Chain>>,
+    mend: bool,
+) -> Result<(Vec<Arc<Table>>, Vec<Loaded>), LakeError> {
     let mut tables = Vec::new();
     let mut loaded = Vec::new();
     for (id, definition) in schema.tables().enumerate() {
-        let (table, files) = load_table(directory, definition, mend).await?;
+        let (table, files) = load_table(directory, definition, chain, mend).await?;
         let made = schema.is_made(&definition.name);
         tables.push(Arc::new(Table { id, made, ..table }));
         loaded.push(files);
@@ -44,9 +50,15 @@ pub(crate) async fn load_tables(directory: &Path, schema: &Schema, mend: bool) -
 }
 
 /// One table with its Delta log.
-pub(crate) async fn load_table(directory: &Path, definition: &TableDef, mend: bool) -> Result<(Table, Loaded), LakeError> {
+pub(crate) async fn load_table(
+    directory: &Path,
+    definition: &TableDef,
+    chain: Option<&Arc<Chain>>,
+    mend: bool,
+) -> Result<(Table, Loaded), LakeError> {
     let folder = directory.join("tables").join(&definition.name);
     let mut delta = DeltaTable::new(&definition.name, &folder);
+    delta.chain = chain.cloned();
     if mend {
         delta.mend()?;
     }
@@ -72,9 +84,10 @@ pub(crate) async fn open(
     options: LakeOptions,
     consumers: &Consumers,
     catalog: &Catalog,
+    chain: Option<Arc<Chain>>,
     repair: bool,
 ) -> Result<Opened, LakeError> {
-    let (tables, loaded) = load_tables(directory, schema, repair).await?;
+    let (tables, loaded) = load_tables(directory, schema, chain.as_ref(), repair).await?;
     let log = directory.join("log");
     let disk = Arc::clone(disk);
     let known = tables.clone();
@@ -107,7 +120,7 @@ pub(crate) async fn open(
         table.files = files;
     }
     Ok(Opened {
-        shared: Shared::new(options, tables, state, segments),
+        shared: Shared::new(options, tables, state, segments, chain),
         tail: replay.tail,
         log_end,
     })

@@ -1,5 +1,6 @@
 //! What can be tuned. The defaults suit one machine with a few hundred MB for the lake.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Limits and intervals of a lake.
@@ -31,6 +32,12 @@ pub struct LakeOptions {
     pub compact_bytes: u64,
     /// Bytes of memory for columns that queries read again and again
     pub column_cache: usize,
+    /// Whether an account is kept in which later changes show, see `taffrail verify`
+    pub chain: bool,
+    /// The key that signs it: Ed25519, PKCS #8 in PEM. Without one, a key is made in the data directory
+    pub signing_key: Option<PathBuf>,
+    /// Days that rows are kept where the policy of their table does not say; `None`: for ever
+    pub retention_days: Option<u32>,
     /// How long a file that compaction or retention removed stays on disk for those who still read it
     pub keep_removed: Duration,
 }
@@ -51,6 +58,9 @@ impl Default for LakeOptions {
             compact_files: 16,
             compact_bytes: 64 << 20,
             column_cache: 128 << 20,
+            chain: true,
+            signing_key: None,
+            retention_days: None,
             keep_removed: Duration::from_secs(24 * 3600),
         }
     }

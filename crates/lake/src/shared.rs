@@ -10,14 +10,17 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use metrics::{counter, gauge};
 use parking_lot::{Mutex, RwLock};
+use serde_json::json;
 use taffrail_schema::TableDef;
 use tokio::sync::{Notify, broadcast};
 
+use crate::chain::{Chain, sha256_file};
 use crate::columns::ColumnCache;
 use crate::delta::{DataFile, DeltaTable};
+use crate::disk::RealDisk;
 use crate::error::LakeError;
 use crate::event::EventForm;
-use crate::log::Segments;
+use crate::log::{Sealed, Segments};
 use crate::options::LakeOptions;
 use crate::rows::{adapt, merge};
 use crate::seen::KeyHasher;
@@ -152,6 +155,10 @@ pub(crate) struct Shared {
     pub(crate) hasher: KeyHasher,
     pub(crate) state: RwLock<State>,
     pub(crate) segments: Mutex<Segments>,
+    /// The account of what is written; none when read only, or when it is not wanted
+    pub(crate) chain: Option<Arc<Chain>>,
+    /// Backups under way: nothing is deleted meanwhile
+    pub(crate) backups: AtomicU64,
     /// Where open subscriptions stand: the log is not cut in front of them
     pub(crate) readers: Mutex<Vec<Weak<AtomicU64>>>,
     /// Tells followers; taken away when the lake closes
@@ -177,7 +184,13 @@ struct Trouble {
 }
 
 impl Shared {
-    pub(crate) fn new(options: LakeOptions, tables: Vec<Arc<Table>>, state: State, segments: Segments) -> Shared {
+    pub(crate) fn new(
+        options: LakeOptions,
+        tables: Vec<Arc<Table>>,
+        state: State,
+        segments: Segments,
+        chain: Option<Arc<Chain>>,
+    ) -> Shared {
         let (committed, _) = broadcast::channel(256);
         let unflushed = state.unflushed();
         Shared {
@@ -189,6 +202,8 @@ impl Shared {
             durable: AtomicU64::new(state.position),
             state: RwLock::new(state),
             segments: Mutex::new(segments),
+            chain,
+            backups: AtomicU64::new(0),
             readers: Mutex::new(Vec::new()),
             committed: Mutex::new(Some(committed)),
             unflushed: AtomicU64::new(unflushed),
@@ -289,6 +304,55 @@ impl Shared {
         let _ = self.failed.set(reason.to_owned());
         counter!("taffrail_lake_failures_total").increment(1);
         self.room.notify_waiters();
+    }
+
+    /// Records segments that are full. Those that cannot be recorded now stay in the list, for the next time.
+    pub(crate) fn record_segments(&self, sealed: &mut Vec<Sealed>) {
+        let Some(chain) = &self.chain else {
+            sealed.clear();
+            return;
+        };
+        while let Some(one) = sealed.first() {
+            let recorded = match &one.sha256 {
+                Some(hash) => Ok((hash.clone(), one.bytes)),
+                None => {
+                    let path = self.segments.lock().path(one.first);
+                    sha256_file(&RealDisk, &path)
+                }
+            };
+            let recorded = recorded.and_then(|(hash, bytes)| {
+                let content = json!({"first": one.first, "last": one.last, "bytes": bytes, "sha256": hash});
+                chain.append("segment", content, false)
+            });
+            match recorded {
+                Ok(()) => drop(sealed.remove(0)),
+                // Cut before it could be recorded.
+                Err(LakeError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => drop(sealed.remove(0)),
+                Err(error) => {
+                    tracing::error!(%error, "a log segment could not be recorded in the chain; it is tried again");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Records segments that were full when the process ended, before that was durable in the chain.
+    pub(crate) fn record_found_segments(&self) {
+        let Some(chain) = &self.chain else {
+            return;
+        };
+        let known = chain.segment();
+        let firsts = self.segments.lock().first.clone();
+        let full = firsts.iter().zip(firsts.iter().skip(1)).filter(|(first, _)| **first > known);
+        let mut sealed: Vec<Sealed> = full
+            .map(|(first, next)| Sealed {
+                first: *first,
+                last: next - 1,
+                bytes: 0,
+                sha256: None,
+            })
+            .collect();
+        self.record_segments(&mut sealed);
     }
 
     /// The log takes nothing at the moment, for this reason, or takes rows again.
@@ -426,6 +490,13 @@ impl Shared {
             }
         }
         Ok((files, hot))
+    }
+
+    /// Bytes of a table, in files and in memory.
+    pub(crate) fn bytes(&self, id: TableId) -> u64 {
+        let state = self.state.read();
+        let table = state.tables.get(id);
+        table.map_or(0, |table| table.hot_bytes + table.files.iter().map(|file| file.size).sum::<u64>())
     }
 
     /// Appends from now on.

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
 use taffrail_schema::{ColumnDef, TableDef, check_made, stored_schema, with_columns};
 
 use crate::error::{LakeError, blocking};
@@ -122,6 +123,9 @@ impl Lake {
                 // Whatever of it is still on its way to the log, too.
                 kept.dropped.insert(forgotten.clone(), u64::MAX);
             })?;
+            if let Some(chain) = &inner.shared.chain {
+                chain.append("drop", json!({"table": forgotten}), true)?;
+            }
             match std::fs::remove_dir_all(&folder) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(LakeError::io("delete", &folder)(error)),
                 _ => Ok(()),
@@ -151,7 +155,7 @@ impl Inner {
         if self.catalog.dropped(&definition.name) > 0 && folder.exists() {
             std::fs::remove_dir_all(&folder).map_err(LakeError::io("delete", &folder))?;
         }
-        let (table, loaded) = load_table(&self.directory, &definition, true).await?;
+        let (table, loaded) = load_table(&self.directory, &definition, self.shared.chain.as_ref(), true).await?;
         let kept = definition.clone();
         self.keep(kept)?;
         self.schema

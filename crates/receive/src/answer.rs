@@ -156,6 +156,11 @@ impl Refusal {
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
     }
 
+    /// The table has all that it may have.
+    pub(crate) fn over_quota(message: impl Into<String>) -> Refusal {
+        Refusal::new(StatusCode::TOO_MANY_REQUESTS, "QuotaExceeded", message)
+    }
+
     /// A fault of ours; the details are for the log, not for the sender.
     pub(crate) fn fault(details: String) -> Refusal {
         tracing::error!(details, "a body could not be taken in");

@@ -331,6 +331,7 @@ fn refused_by_lake(error: LakeError) -> Refusal {
         // Rows that do not fit are a fault of the decoder: sending again does not help.
         LakeError::Batch { .. } | LakeError::UnknownTable { .. } | LakeError::Arrow { .. } => Refusal::fault(error.to_string()),
         LakeError::Busy { .. } => Refusal::busy(error.to_string()),
+        LakeError::Quota { .. } => Refusal::over_quota(error.to_string()),
         _ => {
             tracing::error!(%error, "the lake does not take rows");
             Refusal::unavailable("LakeUnavailable", error.to_string())

@@ -126,6 +126,10 @@ fn encoded(path: &str) -> String {
 
 /// A file more.
 pub(crate) fn add(file: &DataFile, data_change: bool) -> Value {
+    let mut tags = Map::new();
+    if let Some(hash) = &file.sha256 {
+        tags.insert("sha256".to_owned(), Value::from(hash.as_str()));
+    }
     json!({"add": {
         "path": encoded(&file.path),
         "partitionValues": partition_values(file),
@@ -133,6 +137,7 @@ pub(crate) fn add(file: &DataFile, data_change: bool) -> Value {
         "modificationTime": file.modified,
         "dataChange": data_change,
         "stats": file.statistics.to_json().to_string(),
+        "tags": tags,
     }})
 }
 

@@ -18,6 +18,7 @@ use taffrail_schema::TableDef;
 use url::Url;
 use uuid::Uuid;
 
+use crate::chain::{Chain, sha256};
 use crate::durable::{create_directory, sync_directory, sync_file};
 use crate::error::{LakeError, blocking};
 
@@ -38,6 +39,8 @@ pub(crate) struct DataFile {
     /// Day of `TimeGenerated`; `None` for rows without
     pub(crate) date: Option<String>,
     pub(crate) statistics: FileStatistics,
+    /// Of its content; known of a file that was just written
+    pub(crate) sha256: Option<String>,
 }
 
 /// What a Delta log says at one version.
@@ -59,6 +62,8 @@ pub(crate) struct DeltaTable {
     metadata: Option<Value>,
     /// A commit failed in a way that leaves open whether it is in the log: it must be read before the next
     uncertain: bool,
+    /// Where commits are announced before they are made
+    pub(crate) chain: Option<Arc<Chain>>,
 }
 
 /// What became of a commit.
@@ -77,6 +82,7 @@ impl DeltaTable {
             version: None,
             metadata: None,
             uncertain: false,
+            chain: None,
         }
     }
 
@@ -94,6 +100,11 @@ impl DeltaTable {
     /// Refuses a definition that contradicts what is stored.
     pub(crate) fn check(&self, definition: &TableDef) -> Result<(), LakeError> {
         actions::metadata(definition, self.metadata.as_ref()).map(|_| ())
+    }
+
+    /// Last version known.
+    pub(crate) fn known_version(&self) -> Option<u64> {
+        self.version
     }
 
     /// Folder of the log entries.
@@ -159,10 +170,14 @@ impl DeltaTable {
                 modified: file.modification_time(),
                 date: file.partition_values_map().remove(PARTITION).flatten(),
                 statistics: FileStatistics::parse(file.stats().as_deref(), definition),
+                sha256: None,
             }));
         }
         let metadata = serde_json::to_value(state.metadata()).map_err(LakeError::delta(&self.table))?;
         self.version = Some(state.version());
+        if let (Some(chain), Some(version)) = (&self.chain, self.version) {
+            chain.made(&self.table, version);
+        }
         self.metadata = Some(metadata);
         self.uncertain = false;
         Ok(Loaded { files, position })
@@ -222,6 +237,7 @@ impl DeltaTable {
         // From here to the end, also when this future is dropped.
         self.uncertain = true;
         loop {
+            self.announce(version, operation, &entry, actions).await?;
             match store
                 .write_commit_entry(version, CommitOrBytes::LogBytes(entry.clone()), Uuid::new_v4())
                 .await
@@ -240,11 +256,38 @@ impl DeltaTable {
             sync_directory(&directory)
         })
         .await?;
+        if let Some(chain) = &self.chain {
+            chain.made(&self.table, version);
+        }
         self.version = Some(version);
         self.metadata = metadata;
         // What others committed in between is not known here.
         self.uncertain = foreign;
         Ok(Commit { version })
+    }
+
+    /// Records in the chain what is about to be committed; durable when this returns.
+    async fn announce(&self, version: u64, operation: &str, entry: &bytes::Bytes, actions: &[Value]) -> Result<(), LakeError> {
+        let Some(chain) = self.chain.clone() else {
+            return Ok(());
+        };
+        let of = |kind: &'static str| actions.iter().filter_map(move |action| action.get(kind));
+        let added: Vec<Value> = of("add")
+            .map(|add| {
+                let hash = add.pointer("/tags/sha256").cloned().unwrap_or_default();
+                json!({"path": add["path"], "size": add["size"], "sha256": hash})
+            })
+            .collect();
+        let removed: Vec<&Value> = of("remove").filter_map(|remove| remove.get("path")).collect();
+        let content = json!({
+            "table": self.table,
+            "version": version,
+            "operation": operation,
+            "entry": sha256(entry),
+            "add": added,
+            "remove": removed,
+        });
+        blocking("recording a commit", move || chain.append("commit", content, true)).await
     }
 
     /// Takes away a last entry that a power failure left incomplete. Its rows are still in the write-ahead log: that is cut only

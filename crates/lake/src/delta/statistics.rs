@@ -155,6 +155,14 @@ impl FileStatistics {
         json!({"numRecords": self.rows.unwrap_or_default(), "minValues": low, "maxValues": high, "nullCount": nulls})
     }
 
+    /// Smallest value of a time column, microseconds.
+    pub(crate) fn earliest(&self, column: &str) -> Option<i64> {
+        match self.columns.get(column)?.min {
+            Some(ScalarValue::TimestampMicrosecond(Some(value), _)) => Some(value),
+            _ => None,
+        }
+    }
+
     /// Largest value of a time column, microseconds.
     pub(crate) fn latest(&self, column: &str) -> Option<i64> {
         match self.columns.get(column)?.max {

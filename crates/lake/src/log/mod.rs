@@ -16,5 +16,5 @@ pub(crate) use frame::{decode_payload, encode_payload};
 pub(crate) use reader::LogReader;
 pub(crate) use recover::{Recovered, recover};
 pub(crate) use segment::Segments;
-pub(crate) use tail::Tail;
+pub(crate) use tail::{Sealed, Tail};
 pub(crate) use writer::{Command, Part, Request, Writer};

@@ -164,12 +164,14 @@ fn newest_segment(
         file.write_at(*offset, &bytes).map_err(LakeError::io("write", &path))?;
     }
     file.sync().map_err(LakeError::io("fsync", &path))?;
-    Ok((
-        position,
-        Some(Tail {
-            file,
-            length: end,
-            full: false,
-        }),
-    ))
+    let tail = Tail {
+        file,
+        length: end,
+        full: false,
+        taken_back: false,
+        first: segments.first.last().copied().unwrap_or_default(),
+        digest: None,
+        sealed: Vec::new(),
+    };
+    Ok((position, Some(tail)))
 }

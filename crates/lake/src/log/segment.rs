@@ -46,7 +46,8 @@ impl Segments {
     }
 
     /// Creates a segment, durable before the first frame goes in.
-    pub(crate) fn create(&mut self, first: u64, previous_last: u64) -> Result<Box<dyn DiskFile>, LakeError> {
+    /// Gives its header, too.
+    pub(crate) fn create(&mut self, first: u64, previous_last: u64) -> Result<(Box<dyn DiskFile>, Vec<u8>), LakeError> {
         let path = self.path(first);
         let created = match self.disk.create(&path) {
             // What an earlier attempt left: nothing was ever acknowledged out of it.
@@ -71,7 +72,7 @@ impl Segments {
             return Err(LakeError::io("write", &path)(error));
         }
         self.first.push(first);
-        Ok(file)
+        Ok((file, header))
     }
 
     /// Deletes the newest segment, which was never begun.
@@ -82,6 +83,15 @@ impl Segments {
             self.first.pop();
         }
         Ok(())
+    }
+
+    /// First positions of the segments that [`Segments::cut`] would delete.
+    pub(crate) fn needless(&self, position: u64) -> Vec<u64> {
+        let pairs = self.first.iter().zip(self.first.iter().skip(1));
+        pairs
+            .take_while(|(_, next)| **next <= position.saturating_add(1))
+            .map(|(first, _)| *first)
+            .collect()
     }
 
     /// Deletes segments of which every position is at most `position`; the newest stays, it says where the log goes on.

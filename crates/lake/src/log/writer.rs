@@ -139,6 +139,7 @@ impl Writer {
         if !buffer.is_empty() {
             self.shared.log_trouble(None);
         }
+        self.shared.record_segments(&mut self.tail.sealed);
         histogram!("taffrail_lake_group_appends").record(requests as f64);
         self.publish(pending);
     }
@@ -170,6 +171,7 @@ impl Writer {
         if let Err(error) = self.tail.rotate(&self.shared.segments, self.shared.durable()) {
             tracing::warn!(%error, "no new log segment could be begun; the old one stays until the next flush");
         }
+        self.shared.record_segments(&mut self.tail.sealed);
     }
 
     /// An append of nothing: when nobody sends because health says that nothing is taken, this finds out that it is again.

@@ -3,8 +3,10 @@
 //! One executable: linking DataFusion is dear. The crash test starts this executable again as the process to kill.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod chain;
 mod crash;
 mod files;
+mod keeping;
 mod log;
 mod rows;
 mod scans;

@@ -366,6 +366,11 @@ impl Lake {
         }
     }
 
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.inner.is_closed()
+    }
+
     /// Sizes by table.
     pub fn statistics(&self) -> BTreeMap<String, TableStatistics> {
         let tables = self.inner.shared.tables();

@@ -28,6 +28,7 @@ mod disk;
 mod durable;
 mod error;
 mod event;
+mod export;
 mod files;
 mod flush;
 mod follow;

@@ -76,6 +76,28 @@ pub async fn open(path: &Path) -> Result<(Pool, Pool), StateError> {
     Ok((writer, reader))
 }
 
+/// Copies the database to a file; there is the old one or the new one, whatever happens.
+pub async fn copy(pool: &Pool, target: &Path) -> Result<(), StateError> {
+    let temporary = target.with_extension("copying");
+    let failed = |error: std::io::Error| StateError::Open {
+        path: temporary.display().to_string(),
+        source: sqlx::Error::Io(error),
+    };
+    match std::fs::remove_file(&temporary) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    sqlx::query("VACUUM INTO ?")
+        .bind(temporary.display().to_string())
+        .execute(pool)
+        .await?;
+    restrict(&temporary);
+    std::fs::File::open(&temporary)
+        .and_then(|file| file.sync_all())
+        .and_then(|()| std::fs::rename(&temporary, target))
+        .map_err(failed)
+}
+
 /// Password hashes are nobody else's business on the machine.
 fn restrict(path: &Path) {
     #[cfg(unix)]

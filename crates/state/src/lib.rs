@@ -70,6 +70,14 @@ impl State {
         Ok(())
     }
 
+    /// Copies the database as it is at this moment to another file, which is replaced.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn copy_to(&self, target: &Path) -> Result<(), StateError> {
+        db::copy(&self.writer, target).await
+    }
+
     /// Waits for what is under way and closes the file.
     pub async fn close(&self) {
         self.reader.close().await;

@@ -34,6 +34,14 @@ pub enum Command {
     Rules(RulesOptions),
     /// List sources of logs, show how to connect one, try a file
     Sources(SourcesOptions),
+    /// List, describe, compact, export and delete tables of a data directory; how long they are kept
+    Tables(TablesOptions),
+    /// Compare a data directory with its signed account: what was changed, removed or put elsewhere
+    Verify(VerifyArguments),
+    /// Copy a data directory, incrementally and verified; beside a running server, that one makes them ([backup])
+    Backup(BackupOptions),
+    /// Make a data directory out of a backup
+    Restore(RestoreOptions),
     /// Start a server on a temporary data directory and replay a recorded day with attacks in it
     Demo(DemoOptions),
     /// Print a completion script for a shell
@@ -356,6 +364,144 @@ pub enum SourcesCommand {
         #[arg(long, value_enum, default_value_t = QueryFormat::Jsonl)]
         format: QueryFormat,
     },
+}
+
+/// `tables`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "list, show, stats, verify and export read a data directory, beside a running server too; the others need it for themselves.\n\nExamples:\n  taffrail tables list --data-dir /var/lib/taffrail\n  taffrail tables retention KubernetesAudit --days 365 --cluster prod\n  taffrail tables retention KubernetesAudit --hold 'case 2026-17'\n  taffrail tables delete KubernetesAudit --equal Username=anna --reason 'request 12'"
+)]
+pub struct TablesOptions {
+    /// What to do
+    #[command(subcommand)]
+    pub command: TablesCommand,
+    /// Data directory
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "TAFFRAIL_DATA_DIR",
+        default_value = "taffrail-data",
+        global = true
+    )]
+    pub data_dir: PathBuf,
+    /// Form of the answer
+    #[arg(long, value_enum, default_value_t = QueryFormat::Table, global = true)]
+    pub format: QueryFormat,
+}
+
+/// `tables …`
+#[derive(Debug, Subcommand)]
+pub enum TablesCommand {
+    /// List tables with their size and how long they are kept
+    List,
+    /// Print a table's columns; with --format json everything about it
+    Show {
+        /// Its name
+        table: String,
+    },
+    /// Rows, files and bytes of every table
+    Stats,
+    /// Write rows in memory to files, merge small files, delete what nobody reads any more
+    Compact,
+    /// Print how long tables are kept, or change it
+    Retention {
+        /// Table; all, when nothing is changed
+        table: Option<String>,
+        /// Days that rows are kept; 0: for ever
+        #[arg(long)]
+        days: Option<u32>,
+        /// Only rows of this cluster
+        #[arg(long, requires = "days")]
+        cluster: Option<String>,
+        /// Delete nothing, whatever else is said, for this reason
+        #[arg(long, value_name = "REASON")]
+        hold: Option<String>,
+        /// Lift the hold
+        #[arg(long, conflicts_with = "hold")]
+        release: bool,
+        /// Most bytes of files; 0: no limit
+        #[arg(long, value_name = "SIZE")]
+        quota: Option<crate::config::Size>,
+    },
+    /// Delete rows for good, with a record of why: those that have all the values, in the range of time
+    Delete {
+        /// Table
+        table: String,
+        /// Column and value that rows to delete have
+        #[arg(long, value_name = "COLUMN=VALUE", required = true)]
+        equal: Vec<String>,
+        /// Only rows from this time on
+        #[arg(long, value_parser = crate::tables::time)]
+        from: Option<chrono::DateTime<chrono::Utc>>,
+        /// Only rows before this time
+        #[arg(long, value_parser = crate::tables::time)]
+        before: Option<chrono::DateTime<chrono::Utc>>,
+        /// Why, for the account
+        #[arg(long)]
+        reason: String,
+    },
+    /// As taffrail verify
+    Verify {
+        /// Compare sizes of data files instead of their content
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Write a table to a Parquet file
+    Export {
+        /// Table
+        table: String,
+        /// File, which must not exist
+        file: PathBuf,
+    },
+}
+
+/// `verify`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Works beside a running server. Note the last record it prints somewhere else, and give it with --expect the next time: then even who has the signing key cannot write another history.\n\nExit codes: 0 everything is as it was written, 1 something is not, 2 it could not be looked at."
+)]
+pub struct VerifyArguments {
+    /// Data directory
+    #[arg(long, value_name = "DIR", env = "TAFFRAIL_DATA_DIR", default_value = "taffrail-data")]
+    pub data_dir: PathBuf,
+    /// Compare sizes of data files instead of their content
+    #[arg(long)]
+    pub quick: bool,
+    /// The public key that must have signed, hexadecimal; without it, the one in the data directory
+    #[arg(long, value_name = "HEX")]
+    pub public_key: Option<String>,
+    /// A record that must be in the account, as an earlier run printed it
+    #[arg(long, value_name = "HASH")]
+    pub expect: Option<String>,
+    /// Form of the report
+    #[arg(long, value_enum, default_value_t = QueryFormat::Table)]
+    pub format: QueryFormat,
+}
+
+/// `backup`
+#[derive(Debug, Args)]
+pub struct BackupOptions {
+    /// Where to; what is there of an earlier backup is not copied again
+    pub target: PathBuf,
+    /// Data directory
+    #[arg(long, value_name = "DIR", env = "TAFFRAIL_DATA_DIR", default_value = "taffrail-data")]
+    pub data_dir: PathBuf,
+    /// Form of the report
+    #[arg(long, value_enum, default_value_t = QueryFormat::Table)]
+    pub format: QueryFormat,
+}
+
+/// `restore`
+#[derive(Debug, Args)]
+pub struct RestoreOptions {
+    /// The backup
+    pub source: PathBuf,
+    /// Data directory to make; it must not have a lake
+    #[arg(long, value_name = "DIR", env = "TAFFRAIL_DATA_DIR", default_value = "taffrail-data")]
+    pub data_dir: PathBuf,
+    /// Form of the report
+    #[arg(long, value_enum, default_value_t = QueryFormat::Table)]
+    pub format: QueryFormat,
 }
 
 /// `demo`

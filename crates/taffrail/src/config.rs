@@ -53,6 +53,17 @@ flush_size = "32MiB"
 keep_removed = "24h"
 # Memory for columns that queries read again and again.
 column_cache = "128MiB"
+# Days that rows are kept where the policy of their table does not say (taffrail tables retention); 0: for ever.
+retention_days = 0
+# Keep a signed account of everything written and deleted, so that later changes show (taffrail verify).
+chain = true
+# The key that signs it (Ed25519, PKCS #8 in PEM); without one, a key is made in the data directory.
+# signing_key = "/etc/taffrail/chain.pem"
+
+[backup]
+# Where to copy everything to, now and then, verified and incrementally (taffrail restore reads it); nowhere, by default.
+# directory = "/backup/taffrail"
+interval = "24h"
 
 [detection]
 # Whether this server runs the rules. Without it stores and answers only.
@@ -148,6 +159,8 @@ pub struct Config {
     pub ingest: Ingest,
     /// `[lake]`
     pub lake: Lake,
+    /// `[backup]`
+    pub backup: Backup,
     /// `[detection]`
     pub detection: Detection,
     /// `[query]`
@@ -234,6 +247,31 @@ pub struct Lake {
     pub keep_removed: Interval,
     /// `column_cache`
     pub column_cache: Size,
+    /// `retention_days`
+    pub retention_days: u32,
+    /// `chain`
+    pub chain: bool,
+    /// `signing_key`
+    pub signing_key: Option<PathBuf>,
+}
+
+/// `[backup]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Backup {
+    /// `directory`
+    pub directory: Option<PathBuf>,
+    /// `interval`
+    pub interval: Interval,
+}
+
+impl Default for Backup {
+    fn default() -> Backup {
+        Backup {
+            directory: None,
+            interval: Interval(Duration::from_secs(24 * 3600)),
+        }
+    }
 }
 
 /// `[detection]`
@@ -278,6 +316,7 @@ impl Default for Config {
             log: Log::default(),
             ingest: Ingest::default(),
             lake: Lake::default(),
+            backup: Backup::default(),
             detection: Detection::default(),
             query: Query::default(),
             health: HealthRows::default(),
@@ -315,6 +354,9 @@ impl Default for Lake {
             flush_size: Size(32 << 20),
             keep_removed: Interval(Duration::from_secs(24 * 3600)),
             column_cache: Size(128 << 20),
+            retention_days: 0,
+            chain: true,
+            signing_key: None,
         }
     }
 }
@@ -334,6 +376,15 @@ impl Default for Query {
 /// A number of bytes: `64MiB`, `1GB`, `1024`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size(pub u64);
+
+impl std::str::FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Size, String> {
+        let value = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text);
+        Size::deserialize(value).map_err(|error| error.to_string())
+    }
+}
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Size, D::Error> {
@@ -428,7 +479,9 @@ mod tests {
         let text = DOCUMENTED
             .replace("# content_dir", "content_dir")
             .replacen("# cert", "cert", 1)
-            .replacen("# key", "key", 1);
+            .replacen("# key", "key", 1)
+            .replace("# directory", "directory")
+            .replace("# signing_key", "signing_key");
         let config: Config = toml::from_str(&text).expect("valid");
         assert!(config.content_dir.is_some() && config.tls.cert.is_some() && config.tls.key.is_some());
     }

@@ -14,6 +14,7 @@ mod rules;
 mod scan;
 mod serve;
 mod sources;
+mod tables;
 
 use std::process::ExitCode;
 
@@ -56,6 +57,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
         Command::Kql(options) => kql::run(options),
         Command::Rules(options) => rules::run(options).await,
         Command::Sources(options) => sources::run(options).await,
+        Command::Tables(options) => tables::run(options).await,
+        Command::Verify(options) => tables::verify(&options),
+        Command::Backup(options) => tables::backup(&options).await,
+        Command::Restore(options) => tables::restore(&options),
         Command::Demo(options) => demo::run(options).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "taffrail", &mut std::io::stdout());

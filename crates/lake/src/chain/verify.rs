@@ -256,11 +256,11 @@ impl Looking<'_> {
             }
             self.found.segments += 1;
         }
-        // Only the newest, which is being written, is not yet recorded.
-        let newest = there.last().copied();
+        // The newest is being written, and those just before it may not have been recorded yet.
+        let recorded = account.segments.keys().next_back().copied().unwrap_or_default();
         for first in there
             .iter()
-            .filter(|first| Some(**first) != newest && !account.segments.contains_key(first))
+            .filter(|first| **first < recorded && !account.segments.contains_key(first))
         {
             let what = self.relative(&path(*first));
             self.fault(what, "the segment is not in the account: it was put there");

@@ -77,15 +77,26 @@ async fn child() {
     }
 }
 
-fn spawn(directory: &Path, first: i64) -> std::process::Child {
-    Command::new(std::env::current_exe().unwrap())
+/// A process that does not outlive the test.
+struct Victim(std::process::Child);
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn spawn(directory: &Path, first: i64) -> Victim {
+    let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "crash::child", "--nocapture", "--test-threads", "1"])
         .env(DIRECTORY, directory)
         .env(FIRST, first.to_string())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .spawn()
-        .unwrap()
+        .unwrap();
+    Victim(child)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -111,7 +122,7 @@ async fn some_rounds(begin: u64, end: u64) -> usize {
         let dice = round.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
         let wanted = if dice.is_multiple_of(7) { 0 } else { dice % 400 };
         let mut child = spawn(&directory, round as i64 * 1_000_000);
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
         let number = |line: std::io::Result<String>| line.ok()?.rsplit_once("stored ")?.1.trim().parse::<i64>().ok();
         let mut count = 0;
         while count < wanted {
@@ -126,10 +137,10 @@ async fn some_rounds(begin: u64, end: u64) -> usize {
             lines.next();
             std::thread::sleep(Duration::from_millis(dice % 60));
         }
-        child.kill().unwrap();
+        child.0.kill().unwrap();
         // What was acknowledged between the last line read and the kill counts as well.
         acknowledged.extend(lines.filter_map(number));
-        child.wait().unwrap();
+        child.0.wait().unwrap();
 
         let lake = Lake::open(&directory, schema(), quiet()).await.unwrap();
         let stored = numbers(&lake, "Events").await;

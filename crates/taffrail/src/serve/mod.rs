@@ -9,8 +9,9 @@ mod watchlists;
 mod ways;
 
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use chrono::Utc;
@@ -123,6 +124,9 @@ impl Running {
             flush_bytes: usize::try_from(config.lake.flush_size.0).unwrap_or(usize::MAX),
             keep_removed: config.lake.keep_removed.0,
             column_cache: usize::try_from(config.lake.column_cache.0).unwrap_or(usize::MAX),
+            retention_days: Some(config.lake.retention_days).filter(|days| *days > 0),
+            chain: config.lake.chain,
+            signing_key: config.lake.signing_key.clone(),
             ..LakeOptions::default()
         };
         // The lake's lock guards the whole data directory: it comes first.
@@ -185,6 +189,9 @@ impl Running {
             }
         };
         let asked = engine.clone();
+        if let Some(directory) = config.backup.directory.clone() {
+            tokio::spawn(back_up_regularly(lake.clone(), state.clone(), directory, config.backup.interval.0));
+        }
         let app = App {
             queries: Arc::new(adapters::EngineQueries {
                 engine,
@@ -308,6 +315,18 @@ impl Running {
         detected.context("detection stopped")??;
         closed.context("the lake was not closed cleanly; nothing acknowledged is lost")?;
         Ok(())
+    }
+}
+
+/// Makes backups until the lake is closed; one that fails is tried again at the next time, and said.
+async fn back_up_regularly(lake: Lake, state: State, directory: PathBuf, interval: Duration) {
+    loop {
+        match crate::tables::back_up(&lake, &state, &directory).await {
+            Ok(done) => tracing::info!(files = done.files, copied = done.copied, bytes = done.copied_bytes, "backup made"),
+            Err(_) if lake.is_closed() => return,
+            Err(error) => tracing::error!(error = format!("{error:#}"), "the backup failed"),
+        }
+        tokio::time::sleep(interval).await;
     }
 }
 

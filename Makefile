@@ -96,6 +96,7 @@ debian: .cache/debian/.done ## Debian's rsyslog, syslog-ng, prometheus and alert
 .PHONY: test-clients
 test-clients: build $(VENV)/.done tests/clients/node_modules debian ## Real clients of the query protocols and of every way in against a real server
 	TAFFRAIL_BINARY="$(abspath $(BINARY))" tests/with-demo "$(BINARY)" $(VENV)/bin/python -m pytest -q -rs tests/clients
+	tests/with-data "$(abspath $(BINARY))" $(VENV)/bin/python -m pytest -q tests/clients/test_open_files.py
 
 .PHONY: chromium
 chromium:

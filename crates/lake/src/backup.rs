@@ -81,7 +81,12 @@ impl Lake {
             let segments = shared.segments.lock();
             chain.seal()?;
             wanted.extend(chain.extent().into_iter().map(|(path, length)| (path, Some(length))));
-            wanted.push((PathBuf::from("chain/key.pub"), None));
+            // With the key, so that the account goes on after a restoration; one that was given is its owner's to keep.
+            for key in ["chain/key.pub", "chain/key.pem"] {
+                if directory.join(key).exists() {
+                    wanted.push((PathBuf::from(key), None));
+                }
+            }
             for first in &segments.first {
                 let path = segments.path(*first);
                 let relative = path.strip_prefix(&directory).unwrap_or(&path).to_owned();
@@ -158,6 +163,10 @@ fn copy_file(source: &Path, target: &Path, length: u64) -> Result<(), LakeError>
             reason: format!("{} has {copied} bytes where {length} are expected", source.display()),
         });
     }
+    // As secret as what it is a copy of.
+    std::fs::metadata(source)
+        .and_then(|known| output.set_permissions(known.permissions()))
+        .map_err(LakeError::io("restrict", &temporary))?;
     output.sync_all().map_err(LakeError::io("fsync", &temporary))?;
     std::fs::rename(&temporary, target).map_err(LakeError::io("replace", target))
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow::compute::SortOptions;
@@ -38,6 +38,9 @@ use crate::shared::Table;
 
 /// A file of an interrupted flush or compaction is left alone this long.
 const UNFINISHED: Duration = Duration::from_secs(3600);
+
+/// How often retention is looked at.
+const RETENTION: Duration = Duration::from_secs(3600);
 
 /// Files that are merged at once.
 const MOST_AT_ONCE: usize = 16;
@@ -114,8 +117,16 @@ impl Lake {
 impl Inner {
     /// The background work; what fails is tried again the next time.
     pub(crate) async fn maintain(&self) {
+        let retains = {
+            let mut last = self.retained_at.lock();
+            let due = last.is_none_or(|last| last.elapsed() >= RETENTION);
+            if due {
+                *last = Some(Instant::now());
+            }
+            due
+        };
         for table in &self.shared.tables() {
-            if let Err(error) = self.retain_table(table, Utc::now()).await {
+            if retains && let Err(error) = self.retain_table(table, Utc::now()).await {
                 tracing::warn!(table = table.name(), %error, "retention failed");
             }
             if let Err(error) = self.compact_table(table, self.shared.options.compact_files).await {

@@ -115,13 +115,15 @@ impl Inner {
 
     /// Deletes log segments that neither flusher nor consumers nor followers need.
     pub(crate) async fn cut_log(&self) -> Result<(), LakeError> {
-        let needless = self.shared.needless().min(self.consumers.slowest().unwrap_or(u64::MAX));
-        if needless >= self.shared.durable() {
+        let slowest = self.consumers.slowest().unwrap_or(u64::MAX);
+        if self.shared.needless().min(slowest) >= self.shared.durable() {
             self.begin_segment().await;
         }
         let shared = Arc::clone(&self.shared);
         blocking("cutting the log", move || {
             let mut segments = shared.segments.lock();
+            // Looked at under the lock: a backup that lists the segments keeps them from then on.
+            let needless = shared.needless().min(slowest);
             let firsts = segments.needless(needless);
             if let Some(chain) = shared.chain.as_ref().filter(|_| !firsts.is_empty()) {
                 chain.append("cut", json!({"segments": firsts}), true)?;

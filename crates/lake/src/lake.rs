@@ -1,6 +1,6 @@
 //! The lake as others see it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
@@ -78,6 +78,10 @@ pub(crate) struct Inner {
     writer: Mutex<Option<LogThread>>,
     read_only: bool,
     closed: AtomicBool,
+    /// Files that retention looked through and found nothing in, and what for
+    pub(crate) retained: Mutex<HashSet<(String, String)>>,
+    /// When retention was looked at last
+    pub(crate) retained_at: Mutex<Option<Instant>>,
 }
 
 impl Lake {
@@ -138,6 +142,8 @@ impl Lake {
             writer: Mutex::new(Some((sender, thread))),
             read_only: false,
             closed: AtomicBool::new(false),
+            retained: Mutex::default(),
+            retained_at: Mutex::default(),
         });
         Inner::start_background(&inner);
         Ok(Lake { inner })
@@ -192,6 +198,8 @@ impl Lake {
                 writer: Mutex::new(None),
                 read_only: true,
                 closed: AtomicBool::new(false),
+                retained: Mutex::default(),
+                retained_at: Mutex::default(),
             }),
         })
     }

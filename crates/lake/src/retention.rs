@@ -52,6 +52,9 @@ pub struct Deleted {
     pub files: u64,
 }
 
+/// On whose word retention deletes.
+const POLICY: &str = "policy";
+
 /// Column by which rows of clusters are told apart.
 const CLUSTER: &str = "Cluster";
 
@@ -149,7 +152,7 @@ impl Inner {
                 .unwrap_or(DateTime::UNIX_EPOCH)
         };
         let reason = "retention".to_owned();
-        let by = "policy".to_owned();
+        let by = POLICY.to_owned();
         let mut total = Deleted::default();
         let clusters: Vec<_> = match table.definition.column(CLUSTER) {
             Some(_) => policy.cluster_days.iter().collect(),
@@ -191,10 +194,20 @@ impl Inner {
         let physical = physical(table, stays)?;
         let mut total = Deleted::default();
         let (files, _) = self.shared.snapshot(table.id);
+        let asked = format!("{:?} {:?}", deletion.equal, deletion.unequal);
+        let retains = deletion.by == POLICY;
         for file in files.iter().filter(|file| touches(file, deletion)) {
+            // A file that was looked through for what retention takes has nothing of it now or later.
+            let key = (file.path.clone(), asked.clone());
+            if retains && self.retained.lock().contains(&key) {
+                continue;
+            }
             let done = self.delete_from(table, file, deletion, &physical).await?;
             total.rows += done.rows;
             total.files += done.files;
+            if retains && done == Deleted::default() {
+                self.retained.lock().insert(key);
+            }
         }
         if total.rows > 0 {
             counter!("taffrail_lake_deleted_rows_total", "table" => table.name().to_owned()).increment(total.rows);

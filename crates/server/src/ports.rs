@@ -288,6 +288,21 @@ pub enum Sender {
     },
 }
 
+const FIXED: &str = "the tables of this server cannot be changed";
+
+/// How a table comes to have columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableChange {
+    /// It must not be there
+    Create,
+    /// It is made, or gets the columns it does not have
+    CreateMerge,
+    /// It has these columns from now on, and no others
+    Alter,
+    /// It gets the columns it does not have
+    AlterMerge,
+}
+
 /// Where rows are kept.
 #[async_trait]
 pub trait Storage: Send + Sync + 'static {
@@ -309,6 +324,45 @@ pub trait Storage: Send + Sync + 'static {
     /// In words, why not.
     fn check(&self) -> Result<(), String> {
         Ok(())
+    }
+
+    /// Makes or changes a table, with what it is and the heading it is listed under.
+    ///
+    /// # Errors
+    /// In words, when that cannot be.
+    async fn change_table(
+        &self,
+        _name: &str,
+        _columns: Vec<(String, Type)>,
+        _change: TableChange,
+        _about: Option<String>,
+        _folder: Option<String>,
+    ) -> Result<(), String> {
+        Err(FIXED.to_owned())
+    }
+
+    /// Drops a table with its rows.
+    ///
+    /// # Errors
+    /// In words, when that cannot be.
+    async fn drop_table(&self, _name: &str) -> Result<(), String> {
+        Err(FIXED.to_owned())
+    }
+
+    /// Days that rows of a table are kept; `None`: for ever.
+    ///
+    /// # Errors
+    /// In words, when there is no such table.
+    async fn retention(&self, _table: &str) -> Result<Option<u32>, String> {
+        Ok(None)
+    }
+
+    /// Says how long rows of a table are kept; `None`: as configured for all.
+    ///
+    /// # Errors
+    /// In words, when that cannot be.
+    async fn set_retention(&self, _table: &str, _days: Option<u32>) -> Result<(), String> {
+        Err(FIXED.to_owned())
     }
 
     /// Writes rows in memory to files and merges small files, now rather than when it is due.

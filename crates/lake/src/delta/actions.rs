@@ -163,6 +163,8 @@ pub(super) fn commit_info(operation: &str) -> Value {
         "timestamp": Utc::now().timestamp_millis(),
         "operation": operation,
         "operationParameters": {},
+        // Tells one commit from another that says the same.
+        "txnId": Uuid::new_v4().to_string(),
         "engineInfo": concat!("taffrail/", env!("CARGO_PKG_VERSION")),
     }})
 }

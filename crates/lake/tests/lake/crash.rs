@@ -39,6 +39,12 @@ async fn child() {
         return;
     };
     let first: i64 = first.parse().unwrap();
+    // Whatever fails in here fails the test: the parent misses its lines.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        hook(panic);
+        std::process::exit(101);
+    }));
     let lake = Lake::open(directory.as_ref(), schema(), restless()).await.unwrap();
     let mut tasks = Vec::new();
     for sender in 0..4 {

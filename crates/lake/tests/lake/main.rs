@@ -6,6 +6,7 @@
 mod chain;
 mod crash;
 mod files;
+mod format;
 mod keeping;
 mod log;
 mod rows;

@@ -11,7 +11,7 @@ use taffrail_kql::Code;
 
 use super::kusto_answer::{self, Activity};
 use super::kusto_request::{KustoBody, wanted};
-use super::{Terms, kusto_commands, run};
+use super::{Terms, kusto_commands, kusto_tables, run};
 use crate::api::language::views;
 use crate::app::Context;
 use crate::auth::{Principal, Reader};
@@ -181,7 +181,11 @@ pub(crate) async fn management(
     if let Some(message) = wrong_database(&body) {
         return bad_request(&message, &activity);
     }
-    match kusto_commands::run(&context, &principal, &body.csl) {
+    let answer = match kusto_tables::run(&context, &principal, &body.csl).await {
+        Some(answer) => answer,
+        None => kusto_commands::run(&context, &principal, &body.csl),
+    };
+    match answer {
         Ok(table) => {
             let answer = json!({ "Tables": [table] });
             respond(StatusCode::OK, answer.to_string().into_bytes(), &activity)

@@ -1,4 +1,5 @@
-//! The management commands that clients use to find their way: names, tables, columns. Nothing is changed by command.
+//! The management commands that clients use to find their way: names, tables, columns. Those that change tables are in
+//! `kusto_tables`.
 
 use serde_json::{Map, Value, json};
 use taffrail_kql::Type;
@@ -11,8 +12,11 @@ use crate::app::Context;
 use crate::auth::Principal;
 
 const KNOWN: &str = ".show version, .show databases, .show tables, .show table NAME cslschema, \
-    .show table NAME schema as json, .show functions, .show schema, .show database schema, .show database schema as json, .show queries, \
-    .show running queries [by user NAME], .cancel query \"ID\"";
+    .show table NAME schema as json, .show table NAME details, .show tables details, .show table NAME policy retention, .show functions, \
+    .show schema, .show database schema, .show database schema as json, .show queries, .show running queries [by user NAME], \
+    .cancel query \"ID\", .create table NAME (…), .create-merge table NAME (…), .alter table NAME (…), .alter-merge table NAME (…), \
+    .drop table NAME, .alter table NAME policy retention …, .alter-merge table NAME policy retention …, \
+    .delete table NAME policy retention";
 
 /// Words; `['a b']`, `["a b"]` and `'a b'` are one word.
 fn words(command: &str) -> Vec<String> {
@@ -185,7 +189,7 @@ fn databases() -> Value {
     table_v1("Table_0", &columns, vec![row])
 }
 
-fn list(context: &Context) -> Value {
+pub(super) fn list(context: &Context) -> Value {
     let columns = [("TableName", TEXT), ("DatabaseName", TEXT), ("Folder", TEXT), ("DocString", TEXT)];
     let rows = tables(context)
         .into_iter()
@@ -232,7 +236,7 @@ fn net_type(ty: &str) -> String {
     }
 }
 
-fn one(context: &Context, name: &str, as_json: bool) -> Result<Value, String> {
+pub(super) fn one(context: &Context, name: &str, as_json: bool) -> Result<Value, String> {
     let mut all = tables(context).into_iter();
     let table = all.find(|table| table.name == name);
     let table = table.ok_or_else(|| format!("there is no table {name}; .show tables lists them"))?;

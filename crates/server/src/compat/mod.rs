@@ -4,6 +4,7 @@ pub(crate) mod kusto;
 mod kusto_answer;
 mod kusto_commands;
 mod kusto_request;
+mod kusto_tables;
 pub(crate) mod log_analytics;
 mod render;
 mod rows;

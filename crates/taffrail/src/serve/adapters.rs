@@ -7,14 +7,14 @@ use serde_json::{Map, Value as Json};
 use taffrail_content::Content;
 use taffrail_detect::{Detector, Kind, Rule};
 use taffrail_engine::{Engine, QueryError, QueryRequest, QueryResult, ResultColumn, ResultTable};
-use taffrail_kql::Diagnostic;
 use taffrail_kql::bound::Visualization;
 use taffrail_kql::catalog::FunctionKind;
+use taffrail_kql::{Diagnostic, Type};
 use taffrail_lake::Lake;
-use taffrail_schema::Schema;
+use taffrail_schema::{ColumnDef, Schema, made_table};
 use taffrail_server::ports::{
     Answer, AnswerTable, Column, Compaction, Completion, Cost, Failure, FunctionInfo, Hover, Library, Queries, Render, Request, Rows,
-    RuleInfo, Rules, Shipped, Storage, TableStatistics,
+    RuleInfo, Rules, Shipped, Storage, TableChange, TableStatistics,
 };
 
 use super::watchlists::Watchlists;
@@ -338,6 +338,52 @@ impl Storage for LakeStorage {
                 files: table.files,
             })
             .collect())
+    }
+
+    async fn change_table(
+        &self,
+        name: &str,
+        columns: Vec<(String, Type)>,
+        change: TableChange,
+        about: Option<String>,
+        folder: Option<String>,
+    ) -> Result<(), String> {
+        let words = |error: taffrail_lake::LakeError| error.to_string();
+        let column = |(name, ty): (String, Type)| ColumnDef {
+            name,
+            ty,
+            about: String::new(),
+            path: Vec::new(),
+        };
+        let columns = columns.into_iter().map(column).collect();
+        let mut table = made_table(name, columns).map_err(|error| error.to_string())?;
+        if let Some(known) = self.lake.definition(name) {
+            table.about = known.about;
+            table.group = known.group;
+        }
+        table.about = about.unwrap_or(table.about);
+        table.group = folder.unwrap_or(table.group);
+        match change {
+            TableChange::Create => self.lake.create_table(table).await.map_err(words),
+            TableChange::Alter => self.lake.alter_table(table).await.map_err(words),
+            TableChange::AlterMerge if self.lake.definition(name).is_none() => Err(format!("there is no table {name}")),
+            TableChange::CreateMerge | TableChange::AlterMerge => self.lake.create_merge(table).await.map(|_| ()).map_err(words),
+        }
+    }
+
+    async fn drop_table(&self, name: &str) -> Result<(), String> {
+        self.lake.drop_table(name).await.map_err(|error| error.to_string())
+    }
+
+    async fn retention(&self, table: &str) -> Result<Option<u32>, String> {
+        self.lake.retention(table).map_err(|error| error.to_string())
+    }
+
+    async fn set_retention(&self, table: &str, days: Option<u32>) -> Result<(), String> {
+        let words = |error: taffrail_lake::LakeError| error.to_string();
+        let mut policy = self.lake.policy(table).map_err(words)?;
+        policy.retention_days = days;
+        self.lake.set_policy(table, policy).await.map_err(words)
     }
 
     fn check(&self) -> Result<(), String> {

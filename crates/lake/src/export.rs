@@ -29,7 +29,7 @@ impl Lake {
             Err(error) => return Err(failed(error)),
         };
         let file = std::fs::File::create_new(path).map_err(LakeError::io("create", path))?;
-        let options = writer_options(&table.definition, shared.options.row_group_rows);
+        let options = writer_options(&table.definition, shared.options.row_group_rows, true);
         let schema = std::sync::Arc::clone(&table.schema);
         let mut writer = ArrowWriter::try_new_with_options(file, schema, options).map_err(LakeError::parquet(path))?;
         let mut count = 0;

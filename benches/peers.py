@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Twelve questions over a million audit events, beside ClickHouse and DuckDB: `make bench`.
 
-    peers.py [--recorded] [--only NAME,...] [--without-result-cache] [--size 1m|100k] [--results FILE]
+    peers.py [--recorded] [--only NAME,...] [--result-cache] [--size 1m|100k] [--results FILE]
 
 The harness, its questions and its generator are not part of this repository; without them this says SKIPPED. It is copied to
 .cache/bench, where our slot in it is filled in, so that what is measured is exactly what the others are measured by. With
